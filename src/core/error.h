@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <tl/expected.hpp>
+
+namespace torchvet {
+
+/// Every way an input can be wrong, one value each. The name printed for a code (`name_of`) is part
+/// of the JSON report, so a value is never renamed.
+enum class ErrorCode : std::uint16_t {
+  // The environment. The command line reports these itself, with exit code 2.
+  kFileNotFound,
+  kPermissionDenied,
+  kNotAFile,
+  kReadFailed,
+  kWriteFailed,
+  kConfigInvalid,
+
+  // Any reader.
+  kTruncated,      ///< the bytes end before the structure does
+  kOverflow,       ///< a size or offset from the file does not fit into 64 bits
+  kLimitExceeded,  ///< a cap of `Limits` was reached
+  kInvalidText,    ///< text that must be UTF-8 is not
+
+  // Zip containers.
+  kZipNoCentralDirectory,
+  kZipBadCentralDirectory,
+  kZipBadLocalHeader,
+  kZipMemberOutside,  ///< a member reaches past the end of the file
+  kZipMembersOverlap,
+  kZipUnsupportedMethod,
+  kZipEncrypted,
+  kZipBadDeflate,
+  kZipMemberMissing,
+  kZipDuplicateName,
+
+  // Pickles.
+  kPickleUnknownOpcode,
+  kPickleStackUnderflow,
+  kPickleNoMark,
+  kPickleMemoMissing,
+  kPickleBadNumber,
+  kPickleBadString,
+  kPickleBadTarget,  ///< an opcode that changes an object met an object of the wrong type
+  kPickleNoStop,
+  kPickleBadFrame,  ///< an operand reaches over the end of the frame that it starts in
+
+  // Tensors and storages as the torch formats describe them.
+  kTensorBadArguments,
+  kStorageBadReference,
+  kStorageMissing,
+
+  // torch.save before the zip format.
+  kLegacyBadMagic,
+  kLegacyBadProtocol,
+  kLegacyBadKeys,
+
+  // Source maps of TorchScript.
+  kDebugInfoInvalid,
+
+  // Formats as a whole.
+  kFormatUnknown,
+  kFormatUnsupported,
+
+  // The graph worker.
+  kWorkerMissing,
+  kWorkerFailed,
+  kWorkerTimeout,
+  kWorkerBadReply,
+  kGraphRefused,  ///< LibTorch could not import the program
+};
+
+/// The stable name of a code: "truncated", "zip-no-central-directory", ...
+[[nodiscard]] std::string_view name_of(ErrorCode code);
+
+/// One thing that went wrong: what, where in the file (absolute byte offset; 0 when it concerns the
+/// file as a whole), and a sentence for people without a full stop at its end.
+struct Error {
+  ErrorCode code;
+  std::uint64_t offset = 0;
+  std::string detail;
+};
+
+template <typename T>
+using Result = tl::expected<T, Error>;
+
+/// Shorthand for the failing branch: `return fail(ErrorCode::kTruncated, at, "...")`.
+[[nodiscard]] inline tl::unexpected<Error> fail(ErrorCode code, std::uint64_t offset,
+                                                std::string detail) {
+  return tl::unexpected<Error>(Error{code, offset, std::move(detail)});
+}
+
+}  // namespace torchvet

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/bytes.h"
+
+namespace torchvet {
+
+struct MappedRange;
+
+/// A file mapped read-only, or bytes held in memory (standard input, tests). Views into it stay
+/// valid as long as the Source lives. Nothing is read until a byte is looked at, so opening a file
+/// of any size costs the same.
+///
+/// A file that shrinks while it is mapped would end the process with SIGBUS; `open` installs a
+/// handler once that turns the missing pages into zeros and sets `changed_while_read`.
+class Source {
+ public:
+  /// An empty file opens; its view is empty.
+  /// Errors: kFileNotFound, kPermissionDenied, kNotAFile (directory, device, pipe), kReadFailed.
+  [[nodiscard]] static Result<std::shared_ptr<Source>> open(const std::string& path);
+  /// Bytes under a name: what came through standard input, or a test made.
+  [[nodiscard]] static std::shared_ptr<Source> from_bytes(std::string name, std::string bytes);
+
+  ~Source();
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] ByteView bytes() const { return bytes_; }
+
+  /// Copies the bytes at an absolute offset without mapping their pages: for single small records
+  /// scattered over a large file, where each look through the mapping would bring a neighbourhood
+  /// of 64 KiB into the process. False when they are not all there.
+  [[nodiscard]] bool read_at(std::uint64_t offset, std::span<std::uint8_t> out) const;
+
+  /// Says that `read_at` will ask for these bytes soon. With many small reads announced first and
+  /// done afterwards, a disk serves them side by side instead of one after the other.
+  void will_read(ByteRange range) const;
+
+  /// True when the size or modification time of the file is no longer what it was at `open`.
+  [[nodiscard]] bool changed_while_read() const;
+
+ private:
+  Source() = default;
+
+  std::string path_;
+  ByteView bytes_;
+  std::string held_;                ///< bytes of `from_bytes`
+  MappedRange* mapping_ = nullptr;  ///< entry in the table of the SIGBUS handler
+  int descriptor_ = -1;
+  std::int64_t modified_ns_ = 0;
+};
+
+}  // namespace torchvet
