@@ -1,0 +1,33 @@
+#include "model/graph.h"
+
+#include <string_view>
+
+namespace torchvet {
+namespace {
+
+bool in_torch(std::string_view file) {
+  return file.find("/torch/") != std::string_view::npos || file.starts_with("torch/");
+}
+
+bool is_passed_through(std::string_view file) {
+  return file.ends_with("torch/nn/functional.py") || file.ends_with("torch/_jit_internal.py");
+}
+
+}  // namespace
+
+const SourceLine* user_frame(const Node& node) {
+  for (const SourceLine& frame : node.frames) {
+    if (!in_torch(frame.file)) return &frame;
+  }
+  return node.frames.empty() ? nullptr : &node.frames.front();
+}
+
+bool called_by_nn_module(const Node& node) {
+  for (const SourceLine& frame : node.frames) {
+    if (is_passed_through(frame.file)) continue;
+    return frame.file.find("torch/nn/modules/") != std::string::npos;
+  }
+  return false;
+}
+
+}  // namespace torchvet

@@ -1,0 +1,433 @@
+#include "model/model_state.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <unordered_set>
+#include <utility>
+
+#include "model/artifact.h"
+
+// What a checkpoint means is a matter of habit: nobody writes down that this dict is the model and
+// that one the optimizer. The walk goes over every container once and asks of each mapping whether
+// it looks like an optimizer, then whether it looks like a state_dict; it does not go into either.
+namespace torchvet {
+namespace {
+
+using Pairs = std::vector<std::pair<ObjectId, ObjectId>>;
+
+constexpr std::size_t kMaxKey = 1024;
+constexpr std::size_t kMaxPath = 4096;
+constexpr std::size_t kMaxDepth = 10'000;
+
+/// Words of a path, in lower case: "model_EMA.module" is model, ema, module.
+std::vector<std::string> words_of(std::string_view path) {
+  std::vector<std::string> words(1);
+  for (const char c : path) {
+    if (std::isalnum(static_cast<unsigned char>(c))) {
+      words.back() += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else if (!words.back().empty()) {
+      words.emplace_back();
+    }
+  }
+  return words;
+}
+
+template <std::size_t N>
+bool any_word(const std::vector<std::string>& words, const std::array<std::string_view, N>& known) {
+  return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
+    return std::find(known.begin(), known.end(), word) != known.end();
+  });
+}
+
+constexpr std::array<std::string_view, 6> kAverageWords = {"ema",     "swa",      "avg",
+                                                           "average", "averaged", "shadow"};
+constexpr std::array<std::string_view, 8> kModelWords = {
+    "model", "net", "network", "module", "weights", "params", "state", "generator"};
+/// Keys that say that a training run can go on from this file.
+constexpr std::array<std::string_view, 16> kTrainingKeys = {"epoch",
+                                                            "epochs",
+                                                            "step",
+                                                            "global_step",
+                                                            "iteration",
+                                                            "iter",
+                                                            "optimizer",
+                                                            "optim",
+                                                            "optimizer_state_dict",
+                                                            "optimizer_states",
+                                                            "scheduler",
+                                                            "lr_scheduler",
+                                                            "lr_schedulers",
+                                                            "scaler",
+                                                            "best_acc",
+                                                            "best_loss"};
+
+class Describer {
+ public:
+  explicit Describer(Artifact& artifact)
+      : artifact_(artifact), tree_(artifact.objects), seen_(artifact.objects.size(), false) {}
+
+  void run(ObjectId root);
+
+ private:
+  struct Place {
+    ObjectId id = kNoObject;
+    std::string path;
+    std::size_t depth = 0;
+  };
+
+  bool take_optimizer(const Place& place);
+  bool take_state_dict(const Place& place);
+  void read_groups(ObjectId groups, OptimizerState& optimizer) const;
+  void read_state(ObjectId state, OptimizerState& optimizer);
+  void push_children(const Place& place);
+  void add_module_states();
+  void set_roles();
+  void order_state_dicts();
+  Kind kind_of(ObjectId root) const;
+
+  Artifact& artifact_;
+  const ObjectTree& tree_;
+  std::vector<bool> seen_;
+  std::vector<Place> stack_;
+};
+
+std::string joined(const std::string& path, std::string_view name) {
+  std::string whole = path;
+  if (!whole.empty()) whole += '.';
+  whole += name.substr(0, kMaxKey);
+  if (whole.size() > kMaxPath) whole.resize(kMaxPath);
+  return whole;
+}
+
+/// A parameter's key as text: a number, or a name. A whole pickled optimizer lists the parameters
+/// themselves: their paths serve.
+std::optional<ParameterKey> key_of(const Artifact& artifact, ObjectId id) {
+  const ObjectTree& tree = artifact.objects;
+  if (const auto* tensor = tree.as<Object::TensorRef>(id)) {
+    return artifact.tensors[tensor->tensor].object_path;
+  }
+  if (const auto number = tree.integer(id)) return std::to_string(*number);
+  if (const auto text = tree.text(id)) return ParameterKey(text->substr(0, kMaxKey));
+  if (const auto* big = tree.as<Object::BigInt>(id)) return big->decimal;
+  return std::nullopt;
+}
+
+void Describer::read_groups(ObjectId groups, OptimizerState& optimizer) const {
+  for (const ObjectId group : *tree_.sequence(groups)) {
+    ParamGroup read;
+    if (const auto* params = tree_.sequence(tree_.get(group, "params"))) {
+      for (const ObjectId param : *params) {
+        if (auto key = key_of(artifact_, param)) read.params.push_back(std::move(*key));
+      }
+    }
+    if (const auto* names = tree_.sequence(tree_.get(group, "param_names"))) {
+      for (const ObjectId name : *names) {
+        read.param_names.emplace_back(tree_.text(name).value_or("").substr(0, kMaxKey));
+      }
+    }
+    if (const Pairs* options = tree_.mapping(group)) {
+      for (const auto& [key, value] : *options) {
+        const auto name = tree_.text(key);
+        const auto number = tree_.number(value);
+        if (name && number) read.numbers.emplace_back(name->substr(0, kMaxKey), *number);
+      }
+    }
+    optimizer.groups.push_back(std::move(read));
+  }
+}
+
+void Describer::read_state(ObjectId state, OptimizerState& optimizer) {
+  for (const auto& [key, slots] : *tree_.mapping(state)) {
+    std::optional<ParameterKey> name = key_of(artifact_, key);
+    if (!name) continue;
+    OptimizerEntry entry;
+    entry.key = std::move(*name);
+    if (const Pairs* pairs = tree_.mapping(slots)) {
+      for (const auto& [slot_key, value] : *pairs) {
+        const std::string_view slot = tree_.text(slot_key).value_or("").substr(0, kMaxKey);
+        const auto* tensor = tree_.as<Object::TensorRef>(value);
+        if (slot == "step") {
+          entry.step = tree_.number(value);
+          if (tensor) entry.step_tensor = tensor->tensor;
+        }
+        if (!tensor) continue;
+        artifact_.tensors[tensor->tensor].role = TensorRole::kOptimizer;
+        if (slot != "step") entry.slots.emplace_back(slot, tensor->tensor);
+      }
+    }
+    optimizer.state.push_back(std::move(entry));
+  }
+}
+
+bool Describer::take_optimizer(const Place& place) {
+  ObjectId holder = place.id;
+  if (tree_.get(holder, "param_groups") == kNoObject) holder = tree_.attributes(place.id);
+  const ObjectId state = tree_.get(holder, "state");
+  const ObjectId groups = tree_.get(holder, "param_groups");
+  if (!tree_.mapping(state) || !tree_.sequence(groups)) return false;
+  OptimizerState optimizer;
+  optimizer.path = place.path;
+  optimizer.object = place.id;
+  read_groups(groups, optimizer);
+  read_state(state, optimizer);
+  artifact_.optimizers.push_back(std::move(optimizer));
+  return true;
+}
+
+/// The names in the `_metadata` that nn.Module.state_dict() sets on its result: every submodule.
+std::optional<std::vector<std::string>> module_names(const ObjectTree& tree, ObjectId mapping) {
+  if (!tree.as<Object::Call>(mapping)) return std::nullopt;
+  const Pairs* metadata = tree.mapping(tree.get(tree.attributes(mapping), "_metadata"));
+  if (!metadata) return std::nullopt;
+  std::vector<std::string> names;
+  for (const auto& [key, value] : *metadata) {
+    if (const auto name = tree.text(key)) names.emplace_back(name->substr(0, kMaxPath));
+  }
+  return names;
+}
+
+bool can_be_a_weight(DType dtype) {
+  switch (dtype) {
+    case DType::kComplex32:
+    case DType::kComplex64:
+    case DType::kComplex128:
+    case DType::kQint8:
+    case DType::kQuint8:
+    case DType::kQint32:
+    case DType::kQuint4x2:
+    case DType::kQuint2x4:
+      return true;
+    default:
+      return is_floating_point(dtype);
+  }
+}
+
+bool Describer::take_state_dict(const Place& place) {
+  const Pairs* pairs = tree_.mapping(place.id);
+  if (!pairs) return false;
+  StateDict state;
+  state.path = place.path;
+  state.object = place.id;
+  state.modules = module_names(tree_, place.id);
+  std::size_t others = 0;
+  bool weight = false;
+  for (const auto& [key, value] : *pairs) {
+    const std::optional<std::string_view> name = tree_.text(key);
+    if (!name) return false;
+    if (const auto* tensor = tree_.as<Object::TensorRef>(value)) {
+      weight = weight || can_be_a_weight(artifact_.tensors[tensor->tensor].dtype);
+      state.entries.push_back({std::string(name->substr(0, kMaxPath)), tensor->tensor});
+      continue;
+    }
+    ++others;
+    // `get_extra_state` and packed parameters of quantized layers may be anything; without
+    // `_metadata` only plain values may stand beside tensors.
+    const bool plain = tree_.number(value) || tree_.text(value) || tree_.as<bool>(value) ||
+                       tree_.as<Object::None>(value);
+    if (!state.modules && !plain) return false;
+  }
+  if (!state.modules) {
+    if (!weight || others > state.entries.size()) return false;
+    // Somewhere inside a file any dict may hold a few tensors: its name or theirs must say more.
+    const bool named = std::any_of(state.entries.begin(), state.entries.end(), [](const auto& e) {
+      return e.name.find('.') != std::string::npos || e.name == "weight" || e.name == "bias";
+    });
+    if (!named && !place.path.empty() && !any_word(words_of(place.path), kModelWords)) return false;
+  }
+  state.is_average = any_word(words_of(place.path), kAverageWords);
+  artifact_.state_dicts.push_back(std::move(state));
+  return true;
+}
+
+void Describer::push_children(const Place& place) {
+  if (place.depth >= kMaxDepth) return;
+  const std::size_t first = stack_.size();
+  const auto push = [&](ObjectId id, std::string path) {
+    stack_.push_back({id, std::move(path), place.depth + 1});
+  };
+  const auto container = [&](ObjectId id) {
+    return tree_.mapping(id) || tree_.sequence(id) || tree_.as<Object::Call>(id);
+  };
+  const auto push_pairs = [&](const Pairs& pairs) {
+    for (const auto& [key, value] : pairs) {
+      if (!container(value)) continue;
+      const auto name = tree_.text(key);
+      push(value, name ? joined(place.path, *name) : place.path + "[" + tree_.render(key) + "]");
+    }
+  };
+  if (const auto* items = tree_.sequence(place.id)) {
+    for (std::size_t i = 0; i < items->size(); ++i) {
+      if (container((*items)[i])) push((*items)[i], place.path + "[" + std::to_string(i) + "]");
+    }
+  } else if (const Pairs* pairs = tree_.mapping(place.id)) {
+    push_pairs(*pairs);
+  }
+  if (tree_.as<Object::Call>(place.id)) {
+    if (const Pairs* attributes = tree_.mapping(tree_.attributes(place.id)))
+      push_pairs(*attributes);
+  }
+  std::reverse(stack_.begin() + static_cast<std::ptrdiff_t>(first), stack_.end());
+}
+
+void Describer::run(ObjectId root) {
+  // Pickled modules are described already; what is inside them is no dict of the checkpoint.
+  for (const Module& module : artifact_.modules) {
+    if (module.object < seen_.size()) seen_[module.object] = true;
+  }
+  stack_.push_back({root, ""});
+  while (!stack_.empty()) {
+    const Place place = std::move(stack_.back());
+    stack_.pop_back();
+    if (!tree_.contains(place.id) || seen_[place.id]) continue;
+    seen_[place.id] = true;
+    if (take_optimizer(place) || take_state_dict(place)) continue;
+    push_children(place);
+  }
+  add_module_states();
+  set_roles();
+  order_state_dicts();
+  artifact_.kind = kind_of(root);
+}
+
+/// The state_dict that each whole module in the file would have.
+void Describer::add_module_states() {
+  for (ModuleId id = 0; id < artifact_.modules.size(); ++id) {
+    const Module& module = artifact_.modules[id];
+    if (module.parent || module.registration != Registration::kRegistered) continue;
+    StateDict state = state_of_module(artifact_, id);
+    state.is_average = any_word(words_of(state.path), kAverageWords);
+    artifact_.state_dicts.push_back(std::move(state));
+  }
+}
+
+void Describer::set_roles() {
+  for (const StateDict& state : artifact_.state_dicts) {
+    for (const StateEntry& entry : state.entries) {
+      Tensor& tensor = artifact_.tensors[entry.tensor];
+      if (tensor.role != TensorRole::kOther) continue;
+      tensor.role = is_buffer_like(entry.name) ? TensorRole::kBuffer : TensorRole::kParameter;
+    }
+  }
+}
+
+void Describer::order_state_dicts() {
+  struct Rank {
+    bool average;
+    bool unnamed;
+    std::uint64_t elements;
+  };
+  const auto rank = [&](const StateDict& state) {
+    Rank r{state.is_average, !state.path.empty() && !any_word(words_of(state.path), kModelWords),
+           0};
+    for (const StateEntry& entry : state.entries) {
+      const std::uint64_t count = artifact_.tensors[entry.tensor].element_count().value_or(0);
+      if (__builtin_add_overflow(r.elements, count, &r.elements)) r.elements = UINT64_MAX;
+    }
+    return r;
+  };
+  std::vector<std::pair<Rank, StateDict>> ranked;
+  for (StateDict& state : artifact_.state_dicts) {
+    const Rank r = rank(state);
+    ranked.emplace_back(r, std::move(state));
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
+    if (a.first.average != b.first.average) return b.first.average;
+    if (a.first.unnamed != b.first.unnamed) return b.first.unnamed;
+    return a.first.elements > b.first.elements;
+  });
+  for (std::size_t i = 0; i < ranked.size(); ++i) {
+    artifact_.state_dicts[i] = std::move(ranked[i].second);
+  }
+}
+
+Kind Describer::kind_of(ObjectId root) const {
+  if (!artifact_.modules.empty() && artifact_.modules[0].object == root) {
+    return Kind::kPickledModule;
+  }
+  if (!artifact_.optimizers.empty()) return Kind::kCheckpoint;
+  if (!artifact_.state_dicts.empty()) {
+    if (artifact_.state_dicts.front().object == root) return Kind::kStateDict;
+    if (const Pairs* pairs = tree_.mapping(root)) {
+      for (const auto& [key, value] : *pairs) {
+        const auto name = tree_.text(key);
+        if (name &&
+            std::find(kTrainingKeys.begin(), kTrainingKeys.end(), *name) != kTrainingKeys.end()) {
+          return Kind::kCheckpoint;
+        }
+      }
+    }
+    return artifact_.modules.empty() ? Kind::kStateDict : Kind::kPickledModule;
+  }
+  return artifact_.tensors.empty() ? Kind::kObjects : Kind::kTensors;
+}
+
+}  // namespace
+
+std::optional<TensorId> StateDict::find(std::string_view name) const {
+  for (const StateEntry& entry : entries) {
+    if (entry.name == name) return entry.tensor;
+  }
+  return std::nullopt;
+}
+
+std::string_view module_of(std::string_view tensor_name) {
+  const std::size_t dot = tensor_name.rfind('.');
+  return dot == std::string_view::npos ? std::string_view() : tensor_name.substr(0, dot);
+}
+
+std::string_view leaf_of(std::string_view tensor_name) {
+  const std::size_t dot = tensor_name.rfind('.');
+  return dot == std::string_view::npos ? tensor_name : tensor_name.substr(dot + 1);
+}
+
+bool is_buffer_like(std::string_view tensor_name) {
+  constexpr std::array<std::string_view, 14> kBufferNames = {
+      "running_mean", "running_var",   "num_batches_tracked",     "position_ids",
+      "inv_freq",     "attn_mask",     "relative_position_index", "relative_coords_table",
+      "mask",         "bias_mask",     "_float_tensor",           "weight_mask",
+      "n_averaged",   "token_type_ids"};
+  const std::string_view leaf = leaf_of(tensor_name);
+  return std::find(kBufferNames.begin(), kBufferNames.end(), leaf) != kBufferNames.end();
+}
+
+StateDict state_of_module(const Artifact& artifact, ModuleId root) {
+  StateDict state;
+  state.path = artifact.modules[root].path;
+  state.object = artifact.modules[root].object;
+  state.modules.emplace();
+  struct Item {
+    ModuleId module;
+    std::string name;
+  };
+  // A module may be registered under several names; cycles end because each is entered once on a
+  // path from the root, and the depth of the stack is that of the registered tree.
+  std::unordered_set<ModuleId> entered;
+  std::vector<Item> stack;
+  stack.push_back({root, ""});
+  while (!stack.empty()) {
+    const Item item = std::move(stack.back());
+    stack.pop_back();
+    if (!entered.insert(item.module).second) continue;
+    const Module& module = artifact.modules[item.module];
+    state.modules->push_back(item.name);
+    for (const ModuleTensor& parameter : module.parameters) {
+      if (parameter.tensor) {
+        state.entries.push_back({joined(item.name, parameter.name), *parameter.tensor});
+      }
+    }
+    for (const ModuleTensor& buffer : module.buffers) {
+      if (buffer.tensor && buffer.persistent) {
+        state.entries.push_back({joined(item.name, buffer.name), *buffer.tensor});
+      }
+    }
+    for (auto child = module.children.rbegin(); child != module.children.rend(); ++child) {
+      stack.push_back({child->second, joined(item.name, child->first)});
+    }
+  }
+  return state;
+}
+
+void describe_objects(Artifact& artifact, ObjectId root) { Describer(artifact).run(root); }
+
+}  // namespace torchvet

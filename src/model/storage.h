@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/bytes.h"
+#include "model/dtype.h"
+
+namespace torchvet {
+
+using StorageId = std::uint32_t;
+using TensorId = std::uint32_t;
+using MemberId = std::uint32_t;
+
+/// A block of bytes that one or more tensors look into, as the file describes it.
+struct Storage {
+  std::string key;                  ///< its name in the file; free text, never a path to open
+  DType dtype = DType::kUnknown;    ///< element type of its first mention (uint8 when untyped)
+  std::uint64_t declared_bytes = 0; ///< element count of the file times item size
+  std::string location;             ///< device at save time: "cpu", "cuda:1", "meta"
+  std::optional<MemberId> member;   ///< archive member that holds it
+  bool present = false;             ///< the file holds its bytes
+  bool compressed = false;          ///< the member is deflated: `bytes` are the compressed ones
+  ByteView bytes;                   ///< what lies on disk; empty when absent
+  bool big_endian = false;          ///< multi-byte elements must be swapped
+};
+
+}  // namespace torchvet
