@@ -1,0 +1,325 @@
+// What builds, imports, calls and changes objects. A change of an object that the pickle itself
+// made is applied to it; a change of something that exists before the pickle runs (an imported
+// class, a persistent object) is recorded as a Call of kind kChange, for changing `os.environ` or a
+// class is as much an effect as calling a function.
+
+#include "formats/pickle/machine_state.h"
+#include "formats/pickle/python2_names.h"
+
+namespace torchvet {
+
+bool PickleMachine::step_container(Opcode opcode) {
+  std::size_t start = 0;
+  ObjectId id = kNoObject;
+  switch (opcode) {
+    case Opcode::kEmptyTuple:
+      return push_shared(empty_tuple_, Object::Tuple{});
+    case Opcode::kTuple1:
+    case Opcode::kTuple2:
+    case Opcode::kTuple3: {
+      const std::size_t count = opcode_ - static_cast<std::size_t>(Opcode::kTuple1) + 1;
+      if (stack_.size() - fence() < count) return underflow();
+      return push_new(Object::Tuple{take_from(stack_.size() - count)});
+    }
+    case Opcode::kTuple:
+      return pop_mark(start) && push_new(Object::Tuple{take_from(start)});
+    case Opcode::kEmptyList:
+      return push_new(Object::List{});
+    case Opcode::kList:
+      return pop_mark(start) && push_new(Object::List{take_from(start)});
+    case Opcode::kEmptySet:
+      return push_new(Object::Set{});
+    case Opcode::kFrozenSet:
+      return pop_mark(start) && push_new(Object::Set{take_from(start), true});
+    case Opcode::kEmptyDict:
+      return push_new(Object::Dict{});
+    case Opcode::kDict:
+      if (!pop_mark(start)) return false;
+      if ((stack_.size() - start) % 2 != 0) return bad_target("pairs of keys and values");
+      return push_new(Object::Dict{take_pairs_from(start)});
+    case Opcode::kAppend: {
+      ObjectId value = kNoObject;
+      return pop(value) && top(id) && append_to(id, {value}, false);
+    }
+    case Opcode::kAppends:
+    case Opcode::kAddItems: {
+      if (!pop_mark(start)) return false;
+      if (start <= fence()) return underflow();
+      id = stack_[start - 1];
+      std::vector<ObjectId> values = take_from(start);
+      return values.empty() || append_to(id, std::move(values), opcode == Opcode::kAddItems);
+    }
+    case Opcode::kSetItem: {
+      ObjectId key = kNoObject;
+      ObjectId value = kNoObject;
+      return pop(value) && pop(key) && top(id) && set_items(id, {{key, value}});
+    }
+    case Opcode::kSetItems:
+      if (!pop_mark(start)) return false;
+      if (start <= fence()) return underflow();
+      if ((stack_.size() - start) % 2 != 0) return bad_target("pairs of keys and values");
+      id = stack_[start - 1];
+      if (start == stack_.size()) return true;
+      return set_items(id, take_pairs_from(start));
+    default:
+      return false;
+  }
+}
+
+bool PickleMachine::step_call(Opcode opcode) {
+  ObjectId callable = kNoObject;
+  ObjectId arguments = kNoObject;
+  switch (opcode) {
+    case Opcode::kGlobal: {
+      std::string_view module;
+      std::string_view name;
+      return read_name(module) && read_name(name) && import_name(module, name, callable) &&
+             push(callable);
+    }
+    case Opcode::kStackGlobal:
+      return stack_global();
+    case Opcode::kExt1: {
+      std::uint8_t code = 0;
+      return read(code) && extension(code);
+    }
+    case Opcode::kExt2: {
+      std::uint16_t code = 0;
+      return read(code) && extension(code);
+    }
+    case Opcode::kExt4: {
+      std::int32_t code = 0;
+      return read(code) && extension(code);
+    }
+    case Opcode::kInst: {
+      std::string_view module;
+      std::string_view name;
+      std::size_t start = 0;
+      return read_name(module) && read_name(name) && pop_mark(start) &&
+             import_name(module, name, callable) &&
+             make(Object::Tuple{take_from(start)}, arguments) &&
+             call(Object::How::kInstance, callable, arguments, kNoObject);
+    }
+    case Opcode::kObj: {
+      std::size_t start = 0;
+      if (!pop_mark(start)) return false;
+      if (stack_.size() <= start) return underflow();
+      callable = stack_[start];
+      Object::Tuple tuple{take_from(start + 1)};
+      stack_.pop_back();
+      return make(std::move(tuple), arguments) &&
+             call(Object::How::kObject, callable, arguments, kNoObject);
+    }
+    case Opcode::kReduce:
+      return pop(arguments) && pop(callable) &&
+             call(Object::How::kReduce, callable, arguments, kNoObject);
+    case Opcode::kNewObj:
+      return pop(arguments) && pop(callable) &&
+             call(Object::How::kNewObject, callable, arguments, kNoObject);
+    case Opcode::kNewObjEx: {
+      ObjectId keywords = kNoObject;
+      return pop(keywords) && pop(arguments) && pop(callable) &&
+             call(Object::How::kNewObjectEx, callable, arguments, keywords);
+    }
+    case Opcode::kBuild:
+      return build();
+    case Opcode::kPersId: {
+      std::string_view line;
+      ObjectId id = kNoObject;
+      return read_line(line) && make(std::string(line), id) && push_new(Object::Persistent{id});
+    }
+    case Opcode::kBinPersId: {
+      ObjectId id = kNoObject;
+      return pop(id) && push_new(Object::Persistent{id});
+    }
+    default:
+      return false;
+  }
+}
+
+bool PickleMachine::import_name(std::string_view module, std::string_view name, ObjectId& id) {
+  // CPython translates Python 2's spellings below protocol 3, and PROTO may come at any place.
+  const PythonName mapped = protocol_ < 3 ? from_python2(module, name) : PythonName{module, name};
+  program_.imports.push_back({std::string(mapped.module), std::string(mapped.name), here()});
+  return make(Object::Global{std::string(mapped.module), std::string(mapped.name)}, id);
+}
+
+bool PickleMachine::stack_global() {
+  ObjectId name_id = kNoObject;
+  ObjectId module_id = kNoObject;
+  if (!pop(name_id) || !pop(module_id)) return false;
+  const std::string* module = object<std::string>(module_id);
+  const std::string* name_text = object<std::string>(name_id);
+  ObjectId id = kNoObject;
+  if (module != nullptr && name_text != nullptr) {
+    // Copies: `import_name` adds to the tree, which moves its objects.
+    const std::string module_copy = *module;
+    const std::string name_copy = *name_text;
+    return import_name(module_copy, name_copy, id) && push(id);
+  }
+  const bool computed =
+      (module != nullptr || is_foreign(module_id)) && (name_text != nullptr || is_foreign(name_id));
+  const std::string shown_module = module != nullptr ? *module : tree_.render(module_id);
+  const std::string shown_name = name_text != nullptr ? *name_text : tree_.render(name_id);
+  program_.imports.push_back({shown_module, shown_name, here(), true});
+  if (!computed) return bad_target("two strings");
+  // The strings come out of a call: only running it would tell which name this imports.
+  return push_new(Object::Global{shown_module, shown_name, true});
+}
+
+bool PickleMachine::extension(std::int64_t code) {
+  if (code <= 0) return bad_number();
+  // The registry of `copyreg` belongs to the process that loads; a fresh one is empty.
+  ObjectId id = kNoObject;
+  const std::string name_of_code = std::to_string(code);
+  program_.imports.push_back({std::string(kExtensionModule), name_of_code, here()});
+  return make(Object::Global{std::string(kExtensionModule), name_of_code}, id) && push(id);
+}
+
+bool PickleMachine::call(Object::How how, ObjectId callable, ObjectId arguments,
+                         ObjectId keywords) {
+  Object::Call made;
+  made.how = how;
+  made.callable = callable;
+  made.arguments = arguments;
+  made.keyword_arguments = keywords;
+  if (!fill_from_arguments(made)) return false;
+  ObjectId id = kNoObject;
+  if (!make(std::move(made), id)) return false;
+  const bool imported = object<Object::Global>(callable) != nullptr;
+  program_.calls.push_back(
+      {imported ? tree_.qualified_name(callable) : std::string(), how, id, here()});
+  return push(id);
+}
+
+/// Python 2 wrote OrderedDict([[key, value], ...]) and Counter({key: value}) as one call with all
+/// items as argument: they become items of the call, as with today's SETITEMS.
+bool PickleMachine::fill_from_arguments(Object::Call& made) {
+  const Object::Global* global = object<Object::Global>(made.callable);
+  const Object::Tuple* arguments = object<Object::Tuple>(made.arguments);
+  if (global == nullptr || arguments == nullptr || !is_dict_type(global->module, global->name)) {
+    return true;
+  }
+  const bool factory_first = global->name == "defaultdict";
+  const std::size_t place = factory_first ? 1 : 0;
+  if (arguments->items.size() <= place) return true;
+  const ObjectId source = arguments->items[place];
+  if (const Object::Dict* dict = object<Object::Dict>(source)) {
+    if (!room_for(dict->items.size())) return false;
+    copied_ += dict->items.size();
+    made.items = dict->items;
+  } else if (const Object::List* list = object<Object::List>(source)) {
+    if (!room_for(list->items.size())) return false;
+    copied_ += list->items.size();
+    for (const ObjectId entry : list->items) {
+      const std::vector<ObjectId>* pair = tree_.sequence(entry);
+      if (pair != nullptr && pair->size() == 2) made.items.emplace_back((*pair)[0], (*pair)[1]);
+    }
+  }
+  return true;
+}
+
+bool PickleMachine::build() {
+  ObjectId state = kNoObject;
+  ObjectId target = kNoObject;
+  if (!pop(state) || !top(target)) return false;
+  Object::Call* instance = object<Object::Call>(target);
+  if (instance == nullptr && !is_foreign(target)) {
+    // A plain value has no __dict__ to put attributes into; an empty state asks for nothing.
+    const Object::Dict* attributes = object<Object::Dict>(state);
+    return attributes != nullptr && !attributes->items.empty()
+               ? bad_target("an object with attributes")
+               : true;
+  }
+  if (instance != nullptr && instance->state == kNoObject) {
+    instance->state = state;
+    program_.calls.push_back({tree_.qualified_name(target), Object::How::kChange, target, here()});
+    return true;
+  }
+  if (instance != nullptr) instance->state = state;
+  Object::Call change;
+  change.state = state;
+  return note_change(target, std::move(change));
+}
+
+bool PickleMachine::note_change(ObjectId target, Object::Call change) {
+  change.how = Object::How::kChange;
+  change.callable = target;
+  ObjectId id = kNoObject;
+  if (!make(std::move(change), id)) return false;
+  program_.calls.push_back({tree_.qualified_name(target), Object::How::kChange, id, here()});
+  return true;
+}
+
+bool PickleMachine::append_to(ObjectId target, std::vector<ObjectId> values, bool to_set) {
+  const auto extend = [&values](std::vector<ObjectId>& items) {
+    items.insert(items.end(), values.begin(), values.end());
+    return true;
+  };
+  if (Object::List* list = object<Object::List>(target); list != nullptr && !to_set) {
+    return extend(list->items);
+  }
+  if (Object::Set* set = object<Object::Set>(target); set != nullptr && to_set && !set->frozen) {
+    return extend(set->items);
+  }
+  if (Object::Call* instance = object<Object::Call>(target)) return extend(instance->appended);
+  if (Object::Bytes* array = object<Object::Bytes>(target);
+      array != nullptr && array->is_array && !to_set) {
+    for (const ObjectId value : values) {
+      const std::optional<std::int64_t> byte = tree_.integer(value);
+      if (!byte || *byte < 0 || *byte > 255) return bad_target("bytes as values");
+      array->data.push_back(static_cast<char>(*byte));
+    }
+    return true;
+  }
+  if (is_foreign(target)) {
+    Object::Call change;
+    change.appended = std::move(values);
+    return note_change(target, std::move(change));
+  }
+  return bad_target(to_set ? "a set" : "a list");
+}
+
+bool PickleMachine::set_items(ObjectId target, std::vector<std::pair<ObjectId, ObjectId>> items) {
+  if (Object::Dict* dict = object<Object::Dict>(target)) {
+    dict->items.insert(dict->items.end(), items.begin(), items.end());
+    return true;
+  }
+  if (Object::Call* instance = object<Object::Call>(target)) {
+    instance->items.insert(instance->items.end(), items.begin(), items.end());
+    return true;
+  }
+  if (is_foreign(target)) {
+    Object::Call change;
+    change.items = std::move(items);
+    return note_change(target, std::move(change));
+  }
+  for (const std::pair<ObjectId, ObjectId>& item : items) {
+    if (!store_element(target, item)) return bad_target("a dict");
+  }
+  return true;
+}
+
+/// `target[key] = value` as SETITEM does it on a list or a bytearray.
+bool PickleMachine::store_element(ObjectId target, std::pair<ObjectId, ObjectId> item) {
+  const std::optional<std::int64_t> index = tree_.integer(item.first);
+  if (!index) return false;
+  const auto place = [&index](std::size_t size) -> std::optional<std::size_t> {
+    const std::int64_t count = static_cast<std::int64_t>(size);
+    if (*index >= count || *index < -count) return std::nullopt;
+    return static_cast<std::size_t>(*index < 0 ? *index + count : *index);
+  };
+  if (Object::List* list = object<Object::List>(target)) {
+    const std::optional<std::size_t> at = place(list->items.size());
+    if (at) list->items[*at] = item.second;
+    return at.has_value();
+  }
+  Object::Bytes* array = object<Object::Bytes>(target);
+  if (array == nullptr || !array->is_array) return false;
+  const std::optional<std::size_t> at = place(array->data.size());
+  const std::optional<std::int64_t> byte = tree_.integer(item.second);
+  if (!at || !byte || *byte < 0 || *byte > 255) return false;
+  array->data[*at] = static_cast<char>(*byte);
+  return true;
+}
+
+}  // namespace torchvet

@@ -1,0 +1,80 @@
+#include "formats/read.h"
+
+#include <exception>
+
+#include "formats/detect.h"
+#include "formats/reader.h"
+#include "formats/zip.h"
+
+namespace torchvet {
+namespace {
+
+/// A zip that is no torch archive: its members are listed, nothing in it is read.
+void read_plain_zip(const std::shared_ptr<Source>& source, const ReadOptions& options,
+                    Artifact& artifact) {
+  Result<ZipDirectory> zip = read_zip_directory(source->bytes(), options.limits, source.get());
+  if (!zip) {
+    artifact.add_fault("", zip.error());
+    return;
+  }
+  artifact.members = std::move(zip->members);
+  for (const Fault& fault : zip->faults) artifact.add_fault(fault.member, fault.error);
+}
+
+struct Row {
+  Format format;
+  Reader reader;
+};
+
+constexpr Row kReaders[] = {
+    {Format::kTorchZip, read_torch_zip},      {Format::kTorchLegacy, read_torch_legacy},
+    {Format::kTorchScript, read_torchscript}, {Format::kRawPickle, read_raw_pickle},
+    {Format::kPlainZip, read_plain_zip},
+};
+
+/// What is left for a format without a reader.
+void explain_unread(Artifact& artifact) {
+  switch (artifact.format) {
+    case Format::kNotAModel:
+    case Format::kLfsPointer:
+      return;  // rules report these; there is nothing else to analyse
+    case Format::kUnknown:
+      artifact.add_gap("file", "its format is not known");
+      return;
+    default:
+      artifact.add_gap("file", "the format " + std::string(name_of(artifact.format)) +
+                                   " is recognised but cannot be read yet");
+  }
+}
+
+void read_into(const std::shared_ptr<Source>& source, const ReadOptions& options,
+               Artifact& artifact) {
+  Detected detected = detect(source->bytes(), options.limits);
+  artifact.format = detected.format;
+  artifact.looks_like = std::move(detected.looks_like);
+  artifact.lfs_pointer = std::move(detected.lfs_pointer);
+  for (const Row& row : kReaders) {
+    if (row.format == artifact.format) return row.reader(source, options, artifact);
+  }
+  explain_unread(artifact);
+}
+
+}  // namespace
+
+Artifact read_artifact(const std::shared_ptr<Source>& source, const ReadOptions& options) {
+  Artifact artifact;
+  artifact.source = {source->path(), source->bytes().size()};
+  artifact.keep_alive.push_back(source);
+  try {
+    read_into(source, options, artifact);
+  } catch (const std::exception& problem) {
+    // Memory ran out: the limits allow more than this machine has.
+    artifact.add_fault("", {ErrorCode::kLimitExceeded, 0, problem.what()});
+  }
+  if (source->changed_while_read()) {
+    artifact.add_fault("", {ErrorCode::kReadFailed, 0, "the file changed while it was read"});
+  }
+  return artifact;
+}
+
+}  // namespace torchvet

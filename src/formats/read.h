@@ -1,0 +1,22 @@
+#pragma once
+
+#include <memory>
+
+#include "core/limits.h"
+#include "io/source.h"
+#include "model/artifact.h"
+
+namespace torchvet {
+
+struct ReadOptions {
+  Limits limits;
+  bool source_maps = true;  ///< read `.debug_pkl`: only graph rules need them
+};
+
+/// Opens one file whatever it is: tells the format by content, lets that format's reader fill the
+/// model. It cannot fail: what is wrong in the bytes becomes a `Fault`, what could not be analysed a
+/// `Gap`. Executes nothing. Touches no storage bytes.
+[[nodiscard]] Artifact read_artifact(const std::shared_ptr<Source>& source,
+                                     const ReadOptions& options);
+
+}  // namespace torchvet

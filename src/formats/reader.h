@@ -1,0 +1,18 @@
+#pragma once
+
+#include <memory>
+
+#include "formats/read.h"
+
+namespace torchvet {
+
+/// One reader a format; each fills the same neutral model and never fails, only leaves faults and
+/// gaps. To add a format: a row in detect.cpp, a reader here, a case in read.cpp.
+using Reader = void (*)(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+
+void read_torch_zip(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+void read_torch_legacy(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+void read_torchscript(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+void read_raw_pickle(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+
+}  // namespace torchvet

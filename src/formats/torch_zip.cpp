@@ -1,0 +1,92 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "formats/pickle/machine.h"
+#include "formats/pickle/torch_objects.h"
+#include "formats/reader.h"
+#include "formats/zip.h"
+#include "formats/zip_storages.h"
+
+// What torch.save has written since 1.6: a zip whose member `data.pkl` builds the object, and whose
+// members `data/KEY` hold the bytes of the storages. Reading it touches the zip's directory, the
+// pickle and two small text members, and no storage.
+namespace torchvet {
+namespace {
+
+/// The text of a small member such as `byteorder`; nothing when there is none.
+std::optional<std::string> small_member(ByteView file, const ZipDirectory& zip,
+                                        std::string_view name, const Limits& limits,
+                                        Artifact& artifact) {
+  const std::optional<MemberId> id = find_member(zip, name);
+  if (!id) return std::nullopt;
+  std::string buffer;
+  Result<ByteView> bytes = member_bytes(file, zip.members[*id], limits, buffer);
+  if (!bytes) {
+    artifact.add_fault(zip.members[*id].name, bytes.error());
+    return std::nullopt;
+  }
+  return std::string(bytes->text().substr(0, 64));
+}
+
+bool is_big_endian(ByteView file, const ZipDirectory& zip, const Limits& limits,
+                   Artifact& artifact) {
+  const std::optional<std::string> order = small_member(file, zip, "byteorder", limits, artifact);
+  if (!order || order == "little" || order == "big") return order == "big";
+  artifact.add_fault(zip.prefix + "byteorder",
+                     {ErrorCode::kFormatUnsupported, 0,
+                      "the byte order is \"" + *order + "\", neither little nor big"});
+  return false;
+}
+
+}  // namespace
+
+void read_torch_zip(const std::shared_ptr<Source>& source, const ReadOptions& options,
+                    Artifact& artifact) {
+  const ByteView file = source->bytes();
+  Result<ZipDirectory> zip = read_zip_directory(file, options.limits, source.get());
+  if (!zip) {
+    artifact.add_fault("", zip.error());
+    return;
+  }
+  artifact.members = zip->members;
+  for (const Fault& fault : zip->faults) artifact.add_fault(fault.member, fault.error);
+  if (!find_member(*zip, "version")) {
+    artifact.add_fault("", {ErrorCode::kZipMemberMissing, 0, "the archive has no member version"});
+  }
+  const bool big_endian = is_big_endian(file, *zip, options.limits, artifact);
+
+  const std::optional<MemberId> pickle = find_member(*zip, "data.pkl");
+  if (!pickle) {
+    artifact.add_fault("", {ErrorCode::kZipMemberMissing, 0, "the archive has no member data.pkl"});
+    return;
+  }
+  const std::string& name = zip->members[*pickle].name;
+  std::string buffer;
+  Result<ByteView> bytes = member_bytes(file, zip->members[*pickle], options.limits, buffer);
+  if (!bytes) {
+    artifact.add_fault(name, bytes.error());
+    return;
+  }
+
+  PickleProgram program;
+  program.name = name;
+  program.member = pickle;
+  Result<void> run = run_pickle(*bytes, options.limits, artifact.objects, program);
+  if (run) {
+    program.trailing_bytes = bytes->size() - std::min(bytes->size(), program.where.length);
+  } else {
+    artifact.add_fault(name, run.error());
+  }
+  const ObjectId root = program.root;
+  artifact.pickles.push_back(std::move(program));
+
+  ZipStorages storages(file, *zip, {"data", name, big_endian, false}, artifact);
+  resolve_torch_objects(
+      artifact, 0, pickle,
+      [&storages](const StorageRequest& request) { return storages.resolve(request); },
+      options.limits);
+  if (run) describe_torch_pickle(artifact, root, options.limits);
+}
+
+}  // namespace torchvet

@@ -1,0 +1,485 @@
+// Zip archives, as far as torch uses them.
+//
+//   local header, data, [descriptor]   one after the other, 30 bytes + name + extra field + data
+//   ...
+//   central directory                  one entry a member: name, sizes, offset of the local header
+//   zip64 end record, zip64 locator    always written by torch, needed above 4 GiB
+//   end record                         "PK\5\6": where the central directory is
+//
+// torch's writer leaves crc and sizes in the local headers 0 and puts them into descriptors behind
+// the data, so only the central directory is believed, and a local header only tells where the data
+// begin: behind its name and its extra field, which torch pads so that data are aligned to 64
+// bytes.
+//
+// An archive of 1 GB may have thousands of members. Each local header is on a page of its own, and
+// looking at it through the mapping costs a page fault that maps 16 pages. They are copied out with
+// a small read instead.
+
+#include "formats/zip.h"
+
+#include <libdeflate.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "core/checked.h"
+#include "io/source.h"
+
+namespace torchvet {
+namespace {
+
+constexpr std::string_view kLocalMagic("PK\3\4", 4);
+constexpr std::string_view kEntryMagic("PK\1\2", 4);
+constexpr std::string_view kEndMagic("PK\5\6", 4);
+constexpr std::string_view kLocatorMagic("PK\6\7", 4);
+constexpr std::string_view kEnd64Magic("PK\6\6", 4);
+constexpr std::uint64_t kLocalSize = 30;
+constexpr std::uint64_t kEntrySize = 46;
+constexpr std::uint64_t kEndSize = 22;
+constexpr std::uint64_t kLocatorSize = 20;
+constexpr std::uint64_t kEnd64Size = 56;
+constexpr std::uint64_t kMaxComment = 65535;
+constexpr std::uint16_t kZip64Extra = 1;
+/// Encrypted (three ways) or a compressed patch: what torch's reader refuses.
+constexpr std::uint16_t kFlagsRefused = 1 | 1 << 6 | 1 << 13 | 1 << 5;
+constexpr std::uint32_t kAttributeFolder = 0x10;
+constexpr std::uint16_t kStored = 0;
+constexpr std::uint16_t kDeflated = 8;
+
+/// A little-endian number at a place whose bytes are known to be there.
+template <typename T>
+T number_at(const std::uint8_t* bytes) {
+  T value;
+  std::memcpy(&value, bytes, sizeof(T));
+  return value;
+}
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+/// FNV-1a over pieces, in lower case.
+std::uint64_t name_hash(std::string_view first, std::string_view second = {}) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const std::string_view piece : {first, second}) {
+    for (const char c : piece) {
+      hash = (hash ^ static_cast<std::uint8_t>(lower(c))) * 0x100000001b3u;
+    }
+  }
+  return hash;
+}
+
+int compare_folded(std::string_view a, std::string_view b) {
+  const std::size_t common = std::min(a.size(), b.size());
+  for (std::size_t i = 0; i < common; ++i) {
+    const char x = lower(a[i]), y = lower(b[i]);
+    if (x != y) return static_cast<unsigned char>(x) < static_cast<unsigned char>(y) ? -1 : 1;
+  }
+  return a.size() == b.size() ? 0 : (a.size() < b.size() ? -1 : 1);
+}
+
+/// Adds a fault, up to a cap: an archive of a million broken members needs no million sentences.
+void report(std::vector<Fault>& faults, ErrorCode code, std::uint64_t offset,
+            const std::string& member, std::string why) {
+  constexpr std::size_t kMost = 1000;
+  if (faults.size() > kMost) return;
+  if (faults.size() == kMost) why = "and further faults of members are not listed";
+  Fault& fault = faults.emplace_back();
+  fault.error = Error{code, offset, std::move(why)};
+  fault.member = member;
+}
+
+/// An archive in one piece numbers its only disk 0, or everywhere 1.
+bool is_one_disk(std::uint64_t this_disk, std::uint64_t directory_disk, std::uint64_t entries_here,
+                 std::uint64_t entries) {
+  return this_disk == directory_disk && this_disk <= 1 && entries_here == entries;
+}
+
+struct EndRecord {
+  std::uint64_t position = 0;  // where the central directory must have ended
+  std::uint64_t entries = 0;
+  std::uint64_t directory_size = 0;
+  std::uint64_t directory_offset = 0;
+};
+
+/// Lets the zip64 record, when there is one, replace what the plain end record says.
+Result<EndRecord> widen(ByteView file, EndRecord end) {
+  const bool saturated = end.entries == 0xFFFF || end.directory_size == 0xFFFFFFFF ||
+                         end.directory_offset == 0xFFFFFFFF;
+  const auto unusable = [&](std::string why) -> Result<EndRecord> {
+    if (!saturated) return end;
+    return fail(ErrorCode::kZipBadCentralDirectory, file.offset() + end.position, std::move(why));
+  };
+  if (end.position < kLocatorSize) return unusable("the zip64 locator is missing");
+  const std::uint8_t* locator = file.data() + end.position - kLocatorSize;
+  if (number_at<std::uint32_t>(locator) !=
+      number_at<std::uint32_t>(reinterpret_cast<const std::uint8_t*>(kLocatorMagic.data()))) {
+    return unusable("the zip64 locator is missing");
+  }
+  const std::uint64_t record = number_at<std::uint64_t>(locator + 8);
+  const Result<ByteView> bytes = file.slice(record, kEnd64Size);
+  if (!bytes || !bytes->starts_with(kEnd64Magic)) {
+    return unusable("the zip64 locator points to no zip64 end record");
+  }
+  if (number_at<std::uint32_t>(locator + 4) > 1 || number_at<std::uint32_t>(locator + 16) != 1 ||
+      !is_one_disk(number_at<std::uint32_t>(bytes->data() + 16),
+                   number_at<std::uint32_t>(bytes->data() + 20),
+                   number_at<std::uint64_t>(bytes->data() + 24),
+                   number_at<std::uint64_t>(bytes->data() + 32))) {
+    return fail(ErrorCode::kZipBadCentralDirectory, file.offset() + record,
+                "the archive claims to be one part of several");
+  }
+  const EndRecord wide{record, number_at<std::uint64_t>(bytes->data() + 32),
+                       number_at<std::uint64_t>(bytes->data() + 40),
+                       number_at<std::uint64_t>(bytes->data() + 48)};
+  if ((end.entries != 0xFFFF && end.entries != wide.entries) ||
+      (end.directory_size != 0xFFFFFFFF && end.directory_size != wide.directory_size) ||
+      (end.directory_offset != 0xFFFFFFFF && end.directory_offset != wide.directory_offset)) {
+    return fail(ErrorCode::kZipBadCentralDirectory, file.offset() + record,
+                "the end record and the zip64 end record disagree");
+  }
+  return wide;
+}
+
+Result<EndRecord> find_end_record(ByteView file) {
+  const std::uint64_t window = std::min(file.size(), kEndSize + kMaxComment);
+  const std::string_view tail = file.text().substr(file.size() - window);
+  std::size_t at = tail.size() < kEndSize ? std::string_view::npos
+                                          : tail.rfind(kEndMagic, tail.size() - kEndSize);
+  if (at == std::string_view::npos) {
+    return fail(ErrorCode::kZipNoCentralDirectory, file.offset() + file.size(),
+                "the archive has no central directory at its end");
+  }
+  const std::uint64_t position = file.size() - window + at;
+  const std::uint8_t* record = file.data() + position;
+  if (!is_one_disk(number_at<std::uint16_t>(record + 4), number_at<std::uint16_t>(record + 6),
+                   number_at<std::uint16_t>(record + 8), number_at<std::uint16_t>(record + 10))) {
+    return fail(ErrorCode::kZipBadCentralDirectory, file.offset() + position,
+                "the archive claims to be one part of several");
+  }
+  return widen(
+      file, {position, number_at<std::uint16_t>(record + 10), number_at<std::uint32_t>(record + 12),
+             number_at<std::uint32_t>(record + 16)});
+}
+
+/// One entry of the central directory; `compressed` is the size of its data in the file.
+struct Entry {
+  Member member;
+  std::uint64_t compressed = 0;
+  std::uint32_t attributes = 0;
+  std::uint16_t disk = 0;
+};
+
+/// The zip64 field of an entry holds, in this order, those of size, compressed size and header
+/// offset whose 32-bit place in the entry is 0xFFFFFFFF, and only those.
+Result<void> read_zip64_extra(ByteView extra, Entry& entry) {
+  std::uint64_t* wide[] = {&entry.member.size, &entry.compressed, &entry.member.header_offset};
+  const bool needed = std::any_of(std::begin(wide), std::end(wide),
+                                  [](const std::uint64_t* value) { return *value == 0xFFFFFFFF; });
+  if (!needed) return {};
+  Cursor cursor(extra);
+  while (cursor.remaining() >= 4) {
+    const std::uint16_t id = cursor.read<std::uint16_t>().value();
+    const std::uint16_t length = cursor.read<std::uint16_t>().value();
+    const Result<ByteView> field = cursor.take(length);
+    if (!field) break;
+    if (id != kZip64Extra) continue;
+    Cursor values(*field);
+    for (std::uint64_t* value : wide) {
+      if (*value != 0xFFFFFFFF) continue;
+      const Result<std::uint64_t> number = values.read<std::uint64_t>();
+      if (!number) break;
+      *value = *number;
+    }
+    return {};
+  }
+  return fail(ErrorCode::kZipBadCentralDirectory, extra.offset(),
+              "an entry has no room for its size above 4 GiB");
+}
+
+Result<Entry> read_entry(Cursor& cursor, std::uint64_t file_offset, const Limits& limits) {
+  const std::uint64_t at = cursor.offset();
+  const Result<ByteView> fixed = cursor.take(kEntrySize);
+  if (!fixed || !fixed->starts_with(kEntryMagic)) {
+    return fail(ErrorCode::kZipBadCentralDirectory, at, "no entry of the central directory here");
+  }
+  const std::uint8_t* bytes = fixed->data();
+  const std::uint16_t name_size = number_at<std::uint16_t>(bytes + 28);
+  const std::uint16_t extra_size = number_at<std::uint16_t>(bytes + 30);
+  const std::uint16_t comment_size = number_at<std::uint16_t>(bytes + 32);
+  if (name_size > limits.member_name_bytes) {
+    return fail(ErrorCode::kLimitExceeded, at,
+                "a member name of " + std::to_string(name_size) + " bytes");
+  }
+  const Result<ByteView> name = cursor.take(name_size);
+  const Result<ByteView> extra = cursor.take(extra_size);
+  if (!name || !extra || !cursor.take(comment_size)) {
+    return fail(ErrorCode::kZipBadCentralDirectory, at,
+                "an entry of the central directory is cut off");
+  }
+  Entry entry;
+  entry.member.name = name->text();
+  entry.member.flags = number_at<std::uint16_t>(bytes + 8);
+  entry.member.method = number_at<std::uint16_t>(bytes + 10);
+  entry.member.crc32 = number_at<std::uint32_t>(bytes + 16);
+  entry.disk = number_at<std::uint16_t>(bytes + 34);
+  entry.attributes = number_at<std::uint32_t>(bytes + 38);
+  entry.compressed = number_at<std::uint32_t>(bytes + 20);
+  entry.member.size = number_at<std::uint32_t>(bytes + 24);
+  entry.member.header_offset = number_at<std::uint32_t>(bytes + 42);
+  const Result<void> widened = read_zip64_extra(*extra, entry);
+  if (!widened) return tl::unexpected<Error>(widened.error());
+  const std::optional<std::uint64_t> header = checked_add(file_offset, entry.member.header_offset);
+  if (!header) {
+    return fail(ErrorCode::kOverflow, at, "the place of a member does not fit into 64 bits");
+  }
+  entry.member.header_offset = *header;
+  entry.member.data.length = entry.compressed;
+  return entry;
+}
+
+/// What torch's reader refuses about an entry, or reads as something else than its data.
+void judge_entry(const Entry& entry, std::vector<Fault>& faults) {
+  const auto reject = [&](std::string why) {
+    report(faults, ErrorCode::kZipBadCentralDirectory, entry.member.header_offset,
+           entry.member.name, std::move(why));
+  };
+  if ((entry.attributes & kAttributeFolder) && entry.compressed != 0) {
+    // torch takes it for a folder, reads nothing, and hands out memory that nobody has written.
+    reject("is marked as a folder but has data, which torch does not read");
+  }
+  if (entry.member.method == kStored && entry.member.size != entry.compressed) {
+    reject("is stored, but its two sizes differ");
+  }
+  if (entry.disk > 1) reject("is said to be in another part of the archive");
+}
+
+/// Sorts the names for look-ups and reports those that stand for more than one member. Names are
+/// compared in the sort too, so that made-up hash collisions cannot make it quadratic.
+void index_names(ZipDirectory& zip) {
+  zip.by_name.reserve(zip.members.size());
+  for (MemberId id = 0; id < zip.members.size(); ++id) {
+    zip.by_name.push_back({name_hash(zip.members[id].name), id});
+  }
+  using NameEntry = ZipDirectory::NameEntry;
+  std::sort(zip.by_name.begin(), zip.by_name.end(), [&](const NameEntry& a, const NameEntry& b) {
+    if (a.hash != b.hash) return a.hash < b.hash;
+    const int order = compare_folded(zip.members[a.member].name, zip.members[b.member].name);
+    return order != 0 ? order < 0 : a.member < b.member;
+  });
+  for (std::size_t i = 1; i < zip.by_name.size(); ++i) {
+    const NameEntry &first = zip.by_name[i - 1], &second = zip.by_name[i];
+    if (first.hash != second.hash) continue;
+    const Member &a = zip.members[first.member], &b = zip.members[second.member];
+    if (compare_folded(a.name, b.name) != 0) continue;
+    report(zip.faults, ErrorCode::kZipDuplicateName, b.header_offset, b.name,
+           a.name == b.name ? "the name stands for two members"
+                            : "the name differs from another only in case, which torch ignores");
+  }
+}
+
+/// Fills `data.offset` from the local header, or leaves a fault and an empty range.
+void locate(ByteView file, const Source* source, const ByteRange& directory, Member& member,
+            std::vector<Fault>& faults) {
+  const std::uint64_t length = std::exchange(member.data.length, 0);
+  const auto reject = [&](ErrorCode code, std::string why) {
+    report(faults, code, member.header_offset, member.name, std::move(why));
+  };
+  // Data of an archive lie in front of its directory.
+  const std::uint64_t end = directory.offset;
+  std::array<std::uint8_t, kLocalSize> header{};
+  const std::optional<std::uint64_t> header_end = checked_add(member.header_offset, kLocalSize);
+  if (!header_end || *header_end > end) {
+    return reject(ErrorCode::kZipMemberOutside, "its header lies behind the end of the data");
+  }
+  if (source) {
+    if (!source->read_at(member.header_offset, header)) {
+      return reject(ErrorCode::kZipBadLocalHeader, "its header cannot be read");
+    }
+  } else {
+    std::memcpy(header.data(), file.data() + (member.header_offset - file.offset()), header.size());
+  }
+  if (std::memcmp(header.data(), kLocalMagic.data(), kLocalMagic.size()) != 0) {
+    return reject(ErrorCode::kZipBadLocalHeader, "there is no local header where it should be");
+  }
+  // Both lengths are 16 bits wide: this sum cannot overflow.
+  const std::uint64_t begin = *header_end + number_at<std::uint16_t>(header.data() + 26) +
+                              number_at<std::uint16_t>(header.data() + 28);
+  if (begin > end || length > end - begin) {
+    return reject(ErrorCode::kZipMemberOutside, "needs " + std::to_string(length) + " bytes, " +
+                                                    std::to_string(begin > end ? 0 : end - begin) +
+                                                    " are left");
+  }
+  member.data = {begin, length};
+  if (member.flags & kFlagsRefused) reject(ErrorCode::kZipEncrypted, "is encrypted or a patch");
+}
+
+/// Members that share bytes: in no archive that a writer made, and a way to show different contents
+/// to different readers.
+void find_overlaps(ZipDirectory& zip) {
+  std::vector<MemberId> order;
+  order.reserve(zip.members.size());
+  for (MemberId id = 0; id < zip.members.size(); ++id) {
+    if (zip.members[id].data.offset != 0) order.push_back(id);
+  }
+  std::sort(order.begin(), order.end(), [&](MemberId a, MemberId b) {
+    const std::uint64_t x = zip.members[a].header_offset, y = zip.members[b].header_offset;
+    return x != y ? x < y : a < b;
+  });
+  std::uint64_t end = 0;
+  for (const MemberId id : order) {
+    const Member& member = zip.members[id];
+    const std::uint64_t begin = member.header_offset;
+    if (begin < end) {
+      report(zip.faults, ErrorCode::kZipMembersOverlap, begin, member.name,
+             "shares bytes with the member before it");
+    }
+    end = std::max(end, member.data.offset + member.data.length);
+  }
+}
+
+struct FreeDecompressor {
+  void operator()(libdeflate_decompressor* decompressor) const {
+    libdeflate_free_decompressor(decompressor);
+  }
+};
+
+Result<ByteView> located_bytes(ByteView file, const Member& member) {
+  if (member.flags & kFlagsRefused) {
+    return fail(ErrorCode::kZipEncrypted, member.data.offset, member.name + " is encrypted");
+  }
+  if (member.data.offset == 0 || member.data.offset < file.offset()) {
+    return fail(ErrorCode::kZipMemberOutside, member.header_offset,
+                member.name + " could not be located");
+  }
+  return file.slice(member.data.offset - file.offset(), member.data.length);
+}
+
+}  // namespace
+
+Result<ZipDirectory> read_central_directory(ByteView file, const Limits& limits) {
+  const Result<EndRecord> end = find_end_record(file);
+  if (!end) return tl::unexpected<Error>(end.error());
+  const std::optional<std::uint64_t> directory_end =
+      checked_add(end->directory_offset, end->directory_size);
+  if (!directory_end) {
+    return fail(ErrorCode::kOverflow, file.offset() + end->position,
+                "the place of the central directory does not fit into 64 bits");
+  }
+  if (*directory_end > end->position) {
+    return fail(ErrorCode::kZipBadCentralDirectory, file.offset() + end->position,
+                "the central directory reaches past the record that ends it");
+  }
+  if (end->entries > limits.zip_members) {
+    return fail(ErrorCode::kLimitExceeded, file.offset() + end->position,
+                std::to_string(end->entries) + " members");
+  }
+  if (end->entries > end->directory_size / kEntrySize) {
+    return fail(
+        ErrorCode::kZipBadCentralDirectory, file.offset() + end->position,
+        "the central directory is too small for " + std::to_string(end->entries) + " members");
+  }
+
+  const Result<ByteView> bytes = file.slice(end->directory_offset, end->directory_size);
+  if (!bytes) return tl::unexpected<Error>(bytes.error());
+  ZipDirectory zip;
+  zip.directory = bytes->range();
+  zip.members.reserve(static_cast<std::size_t>(end->entries));
+  Cursor cursor(*bytes);
+  for (std::uint64_t i = 0; i < end->entries; ++i) {
+    Result<Entry> entry = read_entry(cursor, file.offset(), limits);
+    if (!entry) return tl::unexpected<Error>(entry.error());
+    judge_entry(*entry, zip.faults);
+    zip.members.push_back(std::move(entry->member));
+  }
+  const Result<ByteView> rest = cursor.take(std::min<std::uint64_t>(cursor.remaining(), 4));
+  if (rest && rest->starts_with(kEntryMagic)) {
+    return fail(ErrorCode::kZipBadCentralDirectory, rest->offset(),
+                "the central directory holds more members than its record counts");
+  }
+  if (!zip.members.empty()) {
+    const std::string& first = zip.members.front().name;
+    const std::size_t slash = first.find('/');
+    if (slash != std::string::npos) zip.prefix = first.substr(0, slash + 1);
+  }
+  index_names(zip);
+  return zip;
+}
+
+Result<ZipDirectory> read_zip_directory(ByteView file, const Limits& limits, const Source* source) {
+  Result<ZipDirectory> zip = read_central_directory(file, limits);
+  if (!zip) return zip;
+  if (source) {
+    for (const Member& member : zip->members) source->will_read({member.header_offset, kLocalSize});
+  }
+  for (Member& member : zip->members) {
+    locate(file, source, zip->directory, member, zip->faults);
+  }
+  find_overlaps(*zip);
+  return zip;
+}
+
+std::optional<MemberId> find_member(const ZipDirectory& zip, std::string_view name) {
+  const std::uint64_t hash = name_hash(zip.prefix, name);
+  const std::size_t size = zip.prefix.size() + name.size();
+  auto entry = std::lower_bound(
+      zip.by_name.begin(), zip.by_name.end(), hash,
+      [](const ZipDirectory::NameEntry& a, std::uint64_t value) { return a.hash < value; });
+  std::optional<MemberId> folded;
+  for (; entry != zip.by_name.end() && entry->hash == hash; ++entry) {
+    const std::string_view candidate = zip.members[entry->member].name;
+    if (candidate.size() != size ||
+        compare_folded(candidate.substr(0, zip.prefix.size()), zip.prefix) != 0 ||
+        compare_folded(candidate.substr(zip.prefix.size()), name) != 0) {
+      continue;
+    }
+    if (candidate.starts_with(zip.prefix) && candidate.substr(zip.prefix.size()) == name) {
+      return entry->member;
+    }
+    if (!folded) folded = entry->member;
+  }
+  return folded;
+}
+
+Result<ByteView> stored_bytes(ByteView file, const Member& member) {
+  if (member.method != kStored) {
+    return fail(ErrorCode::kZipUnsupportedMethod, member.header_offset,
+                member.name + " is not stored but compressed (method " +
+                    std::to_string(member.method) + ")");
+  }
+  const Result<ByteView> bytes = located_bytes(file, member);
+  if (bytes && bytes->size() != member.size) {
+    return fail(ErrorCode::kZipBadCentralDirectory, member.header_offset,
+                member.name + " is stored, but its two sizes differ");
+  }
+  return bytes;
+}
+
+Result<ByteView> member_bytes(ByteView file, const Member& member, const Limits& limits,
+                              std::string& buffer) {
+  if (member.method != kDeflated) return stored_bytes(file, member);
+  const Result<ByteView> bytes = located_bytes(file, member);
+  if (!bytes) return bytes;
+  const std::optional<std::uint64_t> most = checked_mul(bytes->size(), limits.inflate_ratio);
+  if (member.size > limits.inflated_bytes || (most && member.size > *most)) {
+    return fail(ErrorCode::kLimitExceeded, bytes->offset(),
+                member.name + " would inflate from " + std::to_string(bytes->size()) + " to " +
+                    std::to_string(member.size) + " bytes");
+  }
+  buffer.resize(static_cast<std::size_t>(member.size));
+  const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor(
+      libdeflate_alloc_decompressor());
+  std::size_t written = 0;
+  if (!decompressor ||
+      libdeflate_deflate_decompress(decompressor.get(), bytes->data(), bytes->size(), buffer.data(),
+                                    buffer.size(), &written) != LIBDEFLATE_SUCCESS ||
+      written != buffer.size()) {
+    buffer.clear();
+    return fail(ErrorCode::kZipBadDeflate, bytes->offset(),
+                member.name + " does not inflate to the size its entry names");
+  }
+  return ByteView(reinterpret_cast<const std::uint8_t*>(buffer.data()), buffer.size(),
+                  bytes->offset());
+}
+
+}  // namespace torchvet
