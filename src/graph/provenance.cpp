@@ -1,0 +1,419 @@
+// What feeds a weight slot, and what else the graph rules want to know.
+//
+// Every parametric operator has arguments that should be a registered parameter or buffer. We ask
+// of each where its numbers come from, and answer with the leaves of its whole backward slice:
+//
+//   linear(x, self.weight)                            a parameter: registered
+//   linear(x, self.v * (self.g / norm(self.v)))       parameters: registered (weight norm)
+//   linear(x, self.base + self.a @ self.b)            parameters: registered (LoRA)
+//   linear(x, hyper(z))                               an input and parameters: a hyper-network
+//   linear(x, empty([4, 16]).uniform_(-0.25, 0.25))   random alone: made in forward()
+//   linear(x, CONSTANTS.c0)                           a constant: a layer that was baked in
+//
+// The whole slice, not just the first operator: arithmetic on a parameter stays registered, however
+// long it is. What depends on shapes alone is no leaf: sizes, `*_like`, `new_*`.
+//
+// `matmul` and its kin have no weight side. There the question arises only where the other operand
+// is an activation, that is, has an argument of the method in its slice.
+//
+// flow.cpp finds the definition that each slot reads (views, in-place writes, lists, blocks),
+// origin.cpp walks back from it for the details, op_table.cpp holds what is known of operators.
+#include "graph/provenance.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "graph/flow.h"
+#include "graph/op_table.h"
+#include "graph/origin.h"
+
+namespace torchvet {
+namespace {
+
+using Leaves = std::unordered_map<std::string_view, std::uint32_t>;
+
+/// The module attributes that hold tensors. The views point into `paths`.
+struct Attributes {
+  std::vector<std::string> paths;
+  Leaves leaves;
+};
+
+Attributes attributes_of(const Artifact& artifact) {
+  Attributes made;
+  std::vector<std::uint32_t> leaves;
+  const auto add = [&](const Module& module, const std::vector<ModuleTensor>& tensors,
+                       std::uint32_t leaf) {
+    for (const ModuleTensor& tensor : tensors) {
+      made.paths.push_back(module.path.empty() ? tensor.name : module.path + "." + tensor.name);
+      leaves.push_back(leaf);
+    }
+  };
+  for (const Module& module : artifact.modules) {
+    add(module, module.parameters, kFromParameter);
+    add(module, module.buffers, kFromBuffer);
+    add(module, module.tensor_attributes, kFromTensorAttribute);
+  }
+  for (const Tensor& tensor : artifact.tensors) {
+    const std::uint32_t leaf = tensor.role == TensorRole::kParameter ? kFromParameter
+                               : tensor.role == TensorRole::kBuffer  ? kFromBuffer
+                                                                     : 0u;
+    if (leaf == 0) continue;
+    for (const std::string& alias : tensor.aliases) {
+      made.paths.push_back(alias);
+      leaves.push_back(leaf);
+    }
+  }
+  for (std::size_t i = 0; i < made.paths.size(); ++i) made.leaves.emplace(made.paths[i], leaves[i]);
+  return made;
+}
+
+std::vector<bool> dimensions_of(const Artifact& artifact) {
+  std::vector<bool> has_dimensions;
+  for (const TensorId id : artifact.graph_constants) {
+    has_dimensions.push_back(id >= artifact.tensors.size() || !artifact.tensors[id].shape.empty());
+  }
+  return has_dimensions;
+}
+
+bool is_training_flag(const Value& value) {
+  return value.attribute &&
+         (*value.attribute == "training" || value.attribute->ends_with(".training"));
+}
+
+/// Everything about one graph.
+class Analysis {
+ public:
+  Analysis(Graph& graph, const Flow& flow) : graph_(graph), flow_(flow), origins_(graph, flow) {}
+
+  void run() {
+    for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
+      if (!flow_.live_nodes[id]) continue;
+      read_slots(id);
+      read_switch(id);
+      read_devices(id);
+      read_condition(id);
+      for (std::size_t i = 0; i < graph_.nodes[id].inputs.size(); ++i) {
+        const bool is_target = i == 0 && graph_.nodes[id].op == "prim::SetAttr";
+        if (!is_target) note_use(graph_.nodes[id].inputs[i].value);
+      }
+    }
+    for (BlockId id = 0; id < graph_.blocks.size(); ++id) {
+      if (!flow_.live_blocks[id]) continue;
+      for (const ValueId result : graph_.blocks[id].results) note_use(result);
+    }
+    facts_.attributes_read.assign(attributes_.begin(), attributes_.end());
+    facts_.training_flags_read.assign(flags_.begin(), flags_.end());
+    facts_.constants_read.assign(constants_.begin(), constants_.end());
+    graph_.facts = std::move(facts_);
+  }
+
+  [[nodiscard]] bool complete() const { return origins_.complete(); }
+
+ private:
+  [[nodiscard]] std::uint32_t leaves_of(DefId definition) const {
+    return definition == kNoDef ? 0u : flow_.definitions[definition].leaves;
+  }
+
+  [[nodiscard]] const Read* read_of(NodeId id, const NodeInput* input) const {
+    const auto at = flow_.reads.find(id);
+    if (input == nullptr || at == flow_.reads.end()) return nullptr;
+    const std::size_t position = static_cast<std::size_t>(input - graph_.nodes[id].inputs.data());
+    return position < at->second.size() ? &at->second[position] : nullptr;
+  }
+
+  [[nodiscard]] bool is_activation(const Read* read) const {
+    return read != nullptr && (leaves_of(read->whole) & kFromInput) != 0;
+  }
+
+  void add_slot(NodeId id, std::string argument, SlotRow::Kind kind, DefId definition,
+                std::uint32_t data) {
+    WeightSlot slot;
+    slot.node = id;
+    slot.argument = std::move(argument);
+    slot.certain = kind == SlotRow::Kind::kCertain || kind == SlotRow::Kind::kStatistic;
+    slot.statistic = kind == SlotRow::Kind::kStatistic;
+    slot.data_leaves = data;
+    slot.origin = origins_.origin_of(definition);
+    facts_.weight_slots.push_back(std::move(slot));
+  }
+
+  void read_slots(NodeId id) {
+    const Node& node = graph_.nodes[id];
+    const std::span<const SlotRow> rows = slots_of(node.op);
+    if (rows.empty()) return;
+    std::uint32_t data = 0;
+    for (const NodeInput& input : node.inputs) {
+      const bool is_slot = std::any_of(rows.begin(), rows.end(), [&](const SlotRow& row) {
+        return input_of(node, row.argument, row.position) == &input;
+      });
+      const Read* read = read_of(id, &input);
+      if (!is_slot && read != nullptr) data |= leaves_of(read->whole);
+    }
+    for (const SlotRow& row : rows) {
+      const NodeInput* input = input_of(node, row.argument, row.position);
+      const Read* read = read_of(id, input);
+      if (read == nullptr || leaves_of(read->whole) == 0) continue;
+      switch (row.kind) {
+        case SlotRow::Kind::kCertain:
+        case SlotRow::Kind::kStatistic:
+          if (read->elements.empty()) {
+            add_slot(id, std::string(row.argument), row.kind, read->whole, data);
+          }
+          for (std::size_t i = 0; i < read->elements.size(); ++i) {
+            add_slot(id, std::string(row.argument) + "[" + std::to_string(i) + "]", row.kind,
+                     read->elements[i], data);
+          }
+          break;
+        case SlotRow::Kind::kWeightSide:
+        case SlotRow::Kind::kBiasSide: {
+          const Read* other =
+              read_of(id, &node.inputs[std::min<std::size_t>(row.data, node.inputs.size() - 1)]);
+          if (!is_activation(other)) break;
+          add_slot(id, std::string(row.argument), row.kind, read->whole, leaves_of(other->whole));
+          break;
+        }
+        case SlotRow::Kind::kEitherSide:
+          read_either_side(id, row, *read);
+          break;
+      }
+    }
+  }
+
+  /// `matmul(a, b)`, `einsum(equation, [a, b])`: one operand as a weight of the others.
+  void read_either_side(NodeId id, const SlotRow& row, const Read& read) {
+    if (!read.elements.empty()) {
+      for (std::size_t i = 0; i < read.elements.size(); ++i) {
+        std::uint32_t others = 0;
+        for (std::size_t j = 0; j < read.elements.size(); ++j) {
+          if (j != i) others |= leaves_of(read.elements[j]);
+        }
+        if ((others & kFromInput) == 0 || leaves_of(read.elements[i]) == 0) continue;
+        add_slot(id, std::string(row.argument) + "[" + std::to_string(i) + "]", row.kind,
+                 read.elements[i], others);
+      }
+      return;
+    }
+    const Node& node = graph_.nodes[id];
+    for (const SlotRow& other : slots_of(node.op)) {
+      if (other.argument == row.argument) continue;
+      const Read* data = read_of(id, input_of(node, other.argument, other.position));
+      if (!is_activation(data)) continue;
+      add_slot(id, std::string(row.argument), row.kind, read.whole, leaves_of(data->whole));
+      return;
+    }
+  }
+
+  /// What a literal switch says: nothing when it is no literal.
+  [[nodiscard]] std::optional<bool> literal_of(const NodeInput& input) const {
+    const Value& value = graph_.values[input.value];
+    if (value.type == ValueType::kNone) return false;
+    if (!value.literal) return std::nullopt;
+    const auto& literal = value.literal->value;
+    if (const bool* flag = std::get_if<bool>(&literal)) return *flag;
+    if (const double* number = std::get_if<double>(&literal)) return *number > 0;
+    if (const std::int64_t* number = std::get_if<std::int64_t>(&literal)) return *number > 0;
+    if (std::holds_alternative<Literal::None>(literal)) return false;
+    return std::nullopt;
+  }
+
+  /// The same of a number that an `if` chooses from literals which all say the same.
+  [[nodiscard]] std::optional<bool> literal_behind(const NodeInput& input) const {
+    const std::optional<bool> own = literal_of(input);
+    const Value& value = graph_.values[input.value];
+    if (own || !value.producer || graph_.nodes[*value.producer].op != "prim::If") return own;
+    const Node& branch = graph_.nodes[*value.producer];
+    const auto at = std::find(branch.outputs.begin(), branch.outputs.end(), input.value);
+    const std::size_t index = static_cast<std::size_t>(at - branch.outputs.begin());
+    std::optional<bool> all;
+    for (const BlockId block : branch.blocks) {
+      const std::vector<ValueId>& results = graph_.blocks[block].results;
+      if (index >= results.size()) return std::nullopt;
+      const std::optional<bool> one = literal_of({"", results[index]});
+      if (!one || (all && *all != *one)) return std::nullopt;
+      all = one;
+    }
+    return all;
+  }
+
+  /// False when the switch can have no effect: p = 0, no running statistics, one layer of an RNN.
+  [[nodiscard]] bool has_effect(const Node& node, const SwitchRow& row) const {
+    if (!row.probability.empty()) {
+      const NodeInput* p = input_of(node, row.probability, row.probability_position);
+      if (p != nullptr && literal_behind(*p) == false) return false;
+    }
+    if (const NodeInput* layers = input_of(node, "num_layers", node.inputs.size())) {
+      const std::optional<Literal>& literal = graph_.values[layers->value].literal;
+      const std::int64_t* count = literal ? std::get_if<std::int64_t>(&literal->value) : nullptr;
+      if (count != nullptr && *count <= 1) return false;
+    }
+    if (row.kind == SwitchRow::Kind::kStatistics) {
+      const NodeInput* mean = input_of(node, "running_mean", 3);
+      if (mean == nullptr || literal_of(*mean) == false) return false;
+    }
+    return true;
+  }
+
+  void read_switch(NodeId id) {
+    const Node& node = graph_.nodes[id];
+    const SwitchRow* row = switch_of(node.op);
+    if (row == nullptr) return;
+    TrainingSwitch found;
+    found.node = id;
+    found.argument = row->kind == SwitchRow::Kind::kAlways ? row->probability : row->argument;
+    found.state = state_of(node, *row, found.attribute);
+    facts_.training_switches.push_back(std::move(found));
+  }
+
+  TrainingSwitch::State state_of(const Node& node, const SwitchRow& row, std::string& attribute) {
+    using State = TrainingSwitch::State;
+    if (!has_effect(node, row)) return State::kOff;
+    State state = State::kOn;
+    if (row.kind != SwitchRow::Kind::kAlways) {
+      const NodeInput* input = input_of(node, row.argument, row.position);
+      if (input == nullptr) return State::kOff;
+      const std::optional<bool> on = literal_behind(*input);
+      if (on == false) return State::kOff;
+      if (!on) state = computed_switch(input->value, attribute);
+    }
+    if (state != State::kOn || row.probability.empty()) return state;
+    // A probability that is 0 outside of training is a switch as well.
+    const NodeInput* p = input_of(node, row.probability, row.probability_position);
+    if (p == nullptr || literal_behind(*p) || graph_.values[p->value].attribute) return state;
+    return computed_switch(p->value, attribute);
+  }
+
+  TrainingSwitch::State computed_switch(ValueId value, std::string& attribute) {
+    const std::vector<std::string> flags = flags_behind(value);
+    if (flags.empty()) return TrainingSwitch::State::kDynamic;
+    attribute = flags.front();
+    flags_.insert(flags.begin(), flags.end());
+    return TrainingSwitch::State::kAttribute;
+  }
+
+  /// The `training` attributes that a flag is computed from.
+  [[nodiscard]] std::vector<std::string> flags_behind(ValueId start) const {
+    constexpr std::size_t kMaxValues = 256;
+    std::vector<std::string> flags;
+    std::set<ValueId> seen;
+    std::vector<ValueId> open = {start};
+    while (!open.empty() && seen.size() < kMaxValues) {
+      const ValueId id = open.back();
+      open.pop_back();
+      if (!seen.insert(id).second) continue;
+      const Value& value = graph_.values[id];
+      if (is_training_flag(value)) flags.push_back(*value.attribute);
+      // Texts are reasons for people: nn.MultiheadAttention keeps why it takes the slow way.
+      if (!value.producer || value.type == ValueType::kString) continue;
+      const Node& node = graph_.nodes[*value.producer];
+      const bool is_if = node.op == "prim::If";
+      if (!is_if && value.type != ValueType::kBool) continue;
+      for (const NodeInput& input : node.inputs) open.push_back(input.value);
+      if (!is_if) continue;
+      for (const BlockId block : node.blocks) {
+        const std::vector<ValueId>& results = graph_.blocks[block].results;
+        open.insert(open.end(), results.begin(), results.end());
+      }
+    }
+    std::sort(flags.begin(), flags.end());
+    return flags;
+  }
+
+  /// True when a block computes, draws or writes something, itself or in blocks inside it.
+  [[nodiscard]] bool computes(BlockId start) const {
+    constexpr std::size_t kMaxNodes = 10'000;
+    std::size_t looked = 0;
+    std::vector<BlockId> open = {start};
+    while (!open.empty()) {
+      const Block& block = graph_.blocks[open.back()];
+      open.pop_back();
+      for (const NodeId id : block.nodes) {
+        const Node& node = graph_.nodes[id];
+        if (++looked > kMaxNodes) return true;
+        open.insert(open.end(), node.blocks.begin(), node.blocks.end());
+        const OpClass op_class = class_of(node);
+        if (!node.blocks.empty() || op_class == OpClass::kElement || op_class == OpClass::kView ||
+            op_class == OpClass::kPack || op_class == OpClass::kUnpack) {
+          continue;
+        }
+        if (op_class == OpClass::kWrite) return true;
+        for (const ValueId output : node.outputs) {
+          if (graph_.values[output].type == ValueType::kTensor) return true;
+        }
+      }
+      for (const ValueId result : block.results) {
+        const ValueType type = graph_.values[result].type;
+        if (type == ValueType::kTensor || type == ValueType::kTuple) return true;
+      }
+    }
+    return false;
+  }
+
+  /// An `if` on a training flag that decides about tensors.
+  void read_condition(NodeId id) {
+    const Node& node = graph_.nodes[id];
+    if (node.op != "prim::If" || node.inputs.empty()) return;
+    const std::vector<std::string> flags = flags_behind(node.inputs[0].value);
+    if (flags.empty()) return;
+    if (std::any_of(node.blocks.begin(), node.blocks.end(),
+                    [&](BlockId block) { return computes(block); })) {
+      flags_.insert(flags.begin(), flags.end());
+    }
+  }
+
+  void read_devices(NodeId id) {
+    const Node& node = graph_.nodes[id];
+    if (node.op == "aten::cuda") facts_.device_literals.push_back({id, "cuda"});
+    for (const NodeInput& input : node.inputs) {
+      const std::optional<Literal>& literal = graph_.values[input.value].literal;
+      if (!literal) continue;
+      const bool is_name = input.argument == "device";
+      const Literal::Device* device = std::get_if<Literal::Device>(&literal->value);
+      const std::string* name = std::get_if<std::string>(&literal->value);
+      const bool compares = node.op == "aten::eq" || node.op == "aten::ne";
+      if (device != nullptr && !compares) facts_.device_literals.push_back({id, device->name});
+      if (device == nullptr && name != nullptr && is_name) {
+        facts_.device_literals.push_back({id, *name});
+      }
+    }
+  }
+
+  void note_use(ValueId id) {
+    const Value& value = graph_.values[id];
+    if (value.attribute) attributes_.insert(*value.attribute);
+    if (!value.literal) return;
+    const Literal::Constant* constant = std::get_if<Literal::Constant>(&value.literal->value);
+    if (constant != nullptr) constants_.insert(constant->index);
+  }
+
+  Graph& graph_;
+  const Flow& flow_;
+  OriginReader origins_;
+  GraphFacts facts_;
+  std::set<std::string> attributes_;
+  std::set<std::string> flags_;
+  std::set<std::uint32_t> constants_;
+};
+
+}  // namespace
+
+void analyse_graphs(Artifact& artifact) {
+  const Attributes attributes = attributes_of(artifact);
+  const std::vector<bool> has_dimensions = dimensions_of(artifact);
+  const FlowContext context{&attributes.leaves, &has_dimensions};
+  for (Graph& graph : artifact.graphs) {
+    if (graph.blocks.empty()) continue;
+    const Flow flow = follow_values(graph, context);
+    Analysis analysis(graph, flow);
+    analysis.run();
+    if (!flow.complete || !analysis.complete()) {
+      artifact.add_gap("graph of " + graph.method,
+                       "tracing where its weights come from took more work than the bound allows");
+    }
+  }
+}
+
+}  // namespace torchvet

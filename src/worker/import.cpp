@@ -1,0 +1,161 @@
+#include <ATen/Parallel.h>
+#include <ATen/core/ivalue.h>
+#include <ATen/ops/full.h>
+#include <torch/csrc/jit/api/compilation_unit.h>
+#include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/frontend/error_report.h>
+#include <torch/csrc/jit/runtime/operator.h>
+#include <torch/csrc/jit/serialization/import_source.h>
+#include <torch/custom_class.h>
+#include <torch/version.h>
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "worker/flatten.h"
+#include "worker/lower.h"
+#include "worker/stubs.h"
+
+namespace torchvet {
+namespace {
+
+namespace jit = torch::jit;
+
+constexpr std::size_t kMaxReason = 600;
+
+/// What LibTorch said, without its C++ stack and in bounds. It may quote the hostile source.
+std::string reason_of(const std::exception& error) {
+  const c10::Error* libtorch = dynamic_cast<const c10::Error*>(&error);
+  std::string text = libtorch ? libtorch->what_without_backtrace() : error.what();
+  const std::size_t begin = text.find_first_not_of(" \n");
+  text = begin == std::string::npos ? "no reason given" : text.substr(begin);
+  const std::size_t end = text.find(":\n  File ");
+  if (end != std::string::npos) text.resize(end);
+  if (text.size() > kMaxReason) text.resize(kMaxReason);
+  return text;
+}
+
+/// "__torch__/net.py" of the qualifier "__torch__.net".
+std::string file_of(const std::string& qualifier) {
+  std::string name = qualifier;
+  std::replace(name.begin(), name.end(), '.', '/');
+  return name + ".py";
+}
+
+/// An import of the whole program; everything LibTorch makes for it lives as long as this.
+class Program {
+ public:
+  explicit Program(const GraphRequest& request) : unit_(std::make_shared<jit::CompilationUnit>()) {
+    for (const GraphRequest::File& file : request.code) {
+      const std::shared_ptr<jit::Source> source = std::make_shared<jit::Source>(
+          file.text, file.name, 1, nullptr, jit::Source::COPIES_STRING);
+      tables_.files.emplace(source.get(), static_cast<std::uint32_t>(sources_.size()));
+      sources_.emplace(file.name, source);
+    }
+    make_constants(request);
+    const jit::SourceLoader load = [this](const std::string& qualifier) {
+      const auto at = sources_.find(file_of(qualifier));
+      return at == sources_.end() ? nullptr : at->second;
+    };
+    jit::SourceImporter importer(unit_, &constants_, load,
+                                 static_cast<std::size_t>(request.version));
+    const c10::TypePtr type = importer.loadType(c10::QualifiedName(request.root_class));
+    root_ = type->cast<c10::ClassType>();
+    if (!root_) throw std::runtime_error("the root is no class");
+  }
+
+  [[nodiscard]] const ProgramTables& tables() const { return tables_; }
+
+  /// forward first, then the others by name; nothing that only Python's protocols call.
+  [[nodiscard]] std::vector<jit::GraphFunction*> methods() const {
+    std::vector<jit::GraphFunction*> found;
+    for (jit::Function* method : root_->methods()) {
+      if (method->name().starts_with("__")) continue;
+      if (jit::GraphFunction* graph = jit::tryToGraphFunction(*method)) found.push_back(graph);
+    }
+    std::sort(found.begin(), found.end(), [](const auto* a, const auto* b) {
+      return std::pair(a->name() != "forward", a->name()) <
+             std::pair(b->name() != "forward", b->name());
+    });
+    return found;
+  }
+
+ private:
+  /// Stand-ins for the constants: tensors of one element, all different, because the import merges
+  /// equal ones; objects of LibTorch's own classes, which hold nothing but their index, because the
+  /// import copies them.
+  void make_constants(const GraphRequest& request) {
+    for (std::uint32_t i = 0; i < request.constants.size(); ++i) {
+      const std::string& class_name = request.constants[i];
+      if (class_name.empty()) {
+        const at::Tensor tensor = at::full({1}, static_cast<std::int64_t>(i), at::kLong);
+        tables_.constants.emplace(tensor.unsafeGetTensorImpl(), i);
+        constants_.emplace_back(tensor);
+        continue;
+      }
+      const c10::ClassTypePtr type = torch::getCustomClass(class_name);
+      if (!type) throw std::runtime_error("a constant is of the unknown class " + class_name);
+      const c10::intrusive_ptr<c10::ivalue::Object> object =
+          c10::ivalue::Object::create(c10::StrongTypePtr(unit_, type), 1);
+      object->setSlot(0, static_cast<std::int64_t>(i));
+      constants_.emplace_back(object);
+    }
+  }
+
+  std::shared_ptr<jit::CompilationUnit> unit_;
+  std::unordered_map<std::string, std::shared_ptr<jit::Source>> sources_;
+  std::vector<c10::IValue> constants_;
+  ProgramTables tables_;
+  c10::ClassTypePtr root_;
+};
+
+/// Imports; an operator that turns out unknown gets a stub, and the import starts again.
+std::unique_ptr<Program> import_program(const GraphRequest& request, OperatorStubs& stubs) {
+  constexpr int kMaxAttempts = 100;
+  for (int attempt = 0;; ++attempt) {
+    try {
+      return std::make_unique<Program>(request);
+    } catch (const std::exception& error) {
+      if (attempt == kMaxAttempts || !stubs.add_from_message(error.what())) throw;
+    }
+  }
+}
+
+}  // namespace
+
+void prepare_libtorch() { at::set_num_threads(1); }
+
+GraphReply lower_program(const GraphRequest& request) {
+  GraphReply reply;
+  reply.libtorch = TORCH_VERSION;
+  OperatorStubs stubs;
+  std::string method_name;
+  try {
+    for (const GraphRequest::File& file : request.code) stubs.add_from_code(file.text);
+    const std::unique_ptr<Program> program = import_program(request, stubs);
+    std::uint64_t nodes_left = request.max_nodes;
+    for (jit::GraphFunction* method : program->methods()) {
+      method_name = method->name();
+      try {
+        method->ensure_defined();
+        reply.graphs.push_back(flatten_method(*method, program->tables(), nodes_left));
+      } catch (const std::exception& error) {
+        reply.refusals.push_back({method_name, reason_of(error)});
+      }
+    }
+  } catch (const std::exception& error) {
+    reply.refusals.push_back({"", reason_of(error)});
+  } catch (...) {
+    reply.refusals.push_back({method_name, "LibTorch failed without a reason"});
+  }
+  return reply;
+}
+
+}  // namespace torchvet
