@@ -1,0 +1,97 @@
+#include <fmt/format.h>
+
+#include <set>
+
+#include "rule/rule.h"
+
+namespace torchvet::rules {
+namespace {
+
+constexpr std::string_view kDoc = R"md(
+## What it does
+Reports a file, or a member of an archive, whose bytes end before its structure does: an archive
+without the directory that closes it, a member that reaches past the end of the data, a pickle
+without its last opcode, a storage with fewer bytes than it declares.
+
+## Why it matters
+The file cannot be loaded, or loads partly. The usual causes are a full disk, a job that was killed
+while it saved, and a download or copy that stopped; the errors that loaders give for it name none of
+them: `failed finding central directory`, `unexpected EOF, expected 4096 more bytes`, an `EOFError`
+without text.
+
+## Example
+```
+the archive is cut off: its directory is missing
+  because  at byte 1048576 of 1048576: the archive has no central directory at its end
+```
+
+## What to do
+Fetch or copy the file again and compare sizes with the original, or go back to the checkpoint before
+it. To keep it from happening, save under another name and rename when the save has finished.
+
+## Limits
+How many bytes are missing is said only where the file itself declares a size. In an archive that is
+cut off nothing else is analysed, because only its directory says where the members are. A file that
+was cut and then padded to its old size is not found here.
+
+## References
+`torch.save` writes the directory of the archive last, so every cut of the file loses it. In the
+legacy format each storage is preceded by its number of elements.
+)md";
+
+bool is_truncation(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kTruncated:
+    case ErrorCode::kZipNoCentralDirectory:
+    case ErrorCode::kZipMemberOutside:
+    case ErrorCode::kPickleNoStop:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string describe(const Artifact& artifact, const Fault& fault) {
+  if (artifact.format == Format::kTorchLegacy && !fault.member.empty()) {
+    return fmt::format("the file is cut off in its pickle `{}`", fault.member);
+  }
+  if (!fault.member.empty()) return fmt::format("`{}` is cut off", fault.member);
+  if (fault.error.code == ErrorCode::kZipNoCentralDirectory) {
+    return "the archive is cut off: its directory is missing";
+  }
+  return "the file is cut off";
+}
+
+std::vector<Finding> check(const Artifact& artifact, const Intent&) {
+  std::vector<Finding> findings;
+  std::set<std::string_view> reported;
+  for (const Fault& fault : artifact.faults) {
+    if (!is_truncation(fault.error.code) || !reported.insert(fault.member).second) continue;
+    Finding finding;
+    finding.where.member = fault.member;
+    finding.where.bytes = ByteRange{fault.error.offset, 0};
+    finding.message = describe(artifact, fault);
+    finding.evidence.push_back({"bytes", fmt::format("at byte {} of {}: {}", fault.error.offset,
+                                                     artifact.source.size, fault.error.detail)});
+    findings.push_back(std::move(finding));
+  }
+  return findings;
+}
+
+}  // namespace
+
+extern constexpr Rule FMT001 = define_rule({
+    .code = "FMT001",
+    .name = "truncated",
+    .summary = "a file or a member of an archive ends before its structure does",
+    .why = "it cannot be loaded, or only in part; a save, a download or a copy was interrupted",
+    .help = "fetch or copy the file again, or use the checkpoint before it",
+    .since = "0.1.0",
+    .severity = Severity::kError,
+    .confidence = Confidence::kHigh,
+    .needs = Needs::kStructure,
+    .doc = kDoc,
+    .check = check,
+});
+
+}  // namespace torchvet::rules

@@ -1,0 +1,109 @@
+#include "engine/runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <functional>
+#include <map>
+#include <optional>
+
+namespace torchvet {
+namespace {
+
+/// Calls what a rule brings. A rule that throws has a bug of ours, not of the artifact: the gap
+/// says so by name, and the other rules go on.
+template <typename T>
+std::optional<T> guarded(const Rule& rule, std::vector<Gap>& gaps, const std::function<T()>& call) {
+  std::string reason;
+  try {
+    return call();
+  } catch (const std::exception& error) {
+    reason = error.what();
+  } catch (...) {
+    reason = "unknown exception";
+  }
+  gaps.push_back({fmt::format("rule {}", rule.code), fmt::format("the rule failed: {}", reason)});
+  return std::nullopt;
+}
+
+std::vector<Finding> run_one(const Rule& rule, const std::string& artifact_path,
+                             const Limits& limits, std::vector<Gap>& gaps,
+                             const std::function<std::vector<Finding>()>& call) {
+  std::optional<std::vector<Finding>> findings = guarded<std::vector<Finding>>(rule, gaps, call);
+  if (!findings) return {};
+  if (findings->size() > limits.findings_per_rule) {
+    gaps.push_back({fmt::format("rule {}", rule.code),
+                    fmt::format("{} findings; only the first {} are listed", findings->size(),
+                                limits.findings_per_rule)});
+    findings->resize(limits.findings_per_rule);
+  }
+  for (Finding& finding : *findings) {
+    finding.rule = &rule;
+    if (finding.where.artifact.empty()) finding.where.artifact = artifact_path;
+    if (finding.why.empty()) finding.why = rule.why;
+    if (finding.help.empty()) finding.help = rule.help;
+  }
+  return std::move(*findings);
+}
+
+std::vector<const Rule*> by_code(std::span<const Rule* const> rules) {
+  std::vector<const Rule*> sorted(rules.begin(), rules.end());
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Rule* a, const Rule* b) { return a->code < b->code; });
+  return sorted;
+}
+
+void append(std::vector<Finding>& all, std::vector<Finding> more) {
+  std::move(more.begin(), more.end(), std::back_inserter(all));
+}
+
+}  // namespace
+
+bool needs_graph(std::span<const Rule* const> rules) {
+  return std::any_of(rules.begin(), rules.end(),
+                     [](const Rule* rule) { return rule->needs == Needs::kGraph; });
+}
+
+ValuePlan plan_values(std::span<const Rule* const> rules, Artifact& artifact) {
+  std::map<TensorId, Quantities> wanted;
+  for (const Rule* rule : rules) {
+    if (rule->wants == nullptr) continue;
+    const std::optional<ValuePlan> plan =
+        guarded<ValuePlan>(*rule, artifact.gaps, [&] { return rule->wants(artifact); });
+    if (!plan) continue;
+    for (const ValuePlan::Item& item : plan->items) {
+      if (item.tensor < artifact.tensors.size()) wanted[item.tensor] |= item.quantities;
+    }
+  }
+  ValuePlan all;
+  for (const auto& [tensor, quantities] : wanted) all.items.push_back({tensor, quantities});
+  return all;
+}
+
+std::vector<Finding> run_rules(std::span<const Rule* const> rules, Artifact& artifact,
+                               const Intent& intent, const Limits& limits) {
+  std::vector<Finding> all;
+  for (const Rule* rule : by_code(rules)) {
+    if (rule->check == nullptr) continue;
+    append(all, run_one(*rule, artifact.source.path, limits, artifact.gaps,
+                        [&] { return rule->check(artifact, intent); }));
+  }
+  return all;
+}
+
+std::vector<Finding> run_series_rules(std::span<const Rule* const> rules, const Series& series,
+                                      const Intent& intent, const Limits& limits,
+                                      std::vector<Gap>& gaps) {
+  const std::string newest =
+      series.snapshots.empty() ? "" : series.snapshots.back().artifact->source.path;
+  std::vector<Finding> all;
+  for (const Rule* rule : by_code(rules)) {
+    if (rule->check_series == nullptr) continue;
+    append(all, run_one(*rule, newest, limits, gaps,
+                        [&] { return rule->check_series(series, intent); }));
+  }
+  return all;
+}
+
+}  // namespace torchvet

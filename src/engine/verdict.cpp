@@ -1,0 +1,105 @@
+#include "engine/verdict.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "engine/fingerprint.h"
+
+namespace torchvet {
+namespace {
+
+/// The order of a report. Severity descends; everything else ascends.
+auto order_of(const Finding& f) {
+  return std::tuple(std::string_view(f.where.artifact), -static_cast<int>(f.severity), f.rule->code,
+                    std::string_view(f.where.object_path), std::string_view(f.where.member),
+                    std::string_view(f.key), std::string_view(f.message),
+                    f.where.bytes ? f.where.bytes->offset : 0);
+}
+
+void apply_severity(const Policy& policy, Finding& finding) {
+  for (const auto& [rule, severity] : policy.severities) {
+    if (rule == finding.rule) finding.severity = severity;
+  }
+}
+
+void count(Counts& counts, Severity severity) {
+  switch (severity) {
+    case Severity::kError:
+      ++counts.error;
+      break;
+    case Severity::kWarning:
+      ++counts.warning;
+      break;
+    case Severity::kNote:
+      ++counts.note;
+      break;
+  }
+}
+
+Outcome outcome_of(const Report& report) {
+  const auto unread = [](const ReportedArtifact& a) { return !a.read_error.empty(); };
+  const auto has_gap = [](const ReportedArtifact& a) { return !a.gaps.empty(); };
+  const auto gates = [&](const ReportedFinding& f) {
+    return report.fail_on && f.finding.severity >= *report.fail_on;
+  };
+  if (std::any_of(report.artifacts.begin(), report.artifacts.end(), unread)) return Outcome::kError;
+  if (std::any_of(report.findings.begin(), report.findings.end(), gates)) return Outcome::kFail;
+  if (std::any_of(report.artifacts.begin(), report.artifacts.end(), has_gap)) {
+    return Outcome::kIncomplete;
+  }
+  return Outcome::kPass;
+}
+
+}  // namespace
+
+std::string_view name_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kPass:
+      return "pass";
+    case Outcome::kFail:
+      return "fail";
+    case Outcome::kIncomplete:
+      return "incomplete";
+    case Outcome::kError:
+      return "error";
+  }
+  return "error";
+}
+
+Report judge(std::vector<Checked> checked, std::vector<const Rule*> rules, const Policy& policy) {
+  Report report;
+  report.rules = std::move(rules);
+  report.fail_on = policy.fail_on;
+  std::vector<Finding> findings;
+  std::map<std::string, std::string> logical_paths;
+  for (Checked& one : checked) {
+    logical_paths[one.artifact.path] = one.artifact.id;
+    report.bytes += one.artifact.size;
+    for (Finding& finding : one.findings) {
+      if (finding.confidence < policy.min_confidence) {
+        ++report.hidden_by_confidence;
+        continue;
+      }
+      apply_severity(policy, finding);
+      count(report.counts, finding.severity);
+      findings.push_back(std::move(finding));
+    }
+    report.artifacts.push_back(std::move(one.artifact));
+  }
+  std::stable_sort(findings.begin(), findings.end(),
+                   [](const Finding& a, const Finding& b) { return order_of(a) < order_of(b); });
+  std::stable_sort(
+      report.artifacts.begin(), report.artifacts.end(),
+      [](const ReportedArtifact& a, const ReportedArtifact& b) { return a.path < b.path; });
+
+  Fingerprinter fingerprinter;
+  for (Finding& finding : findings) {
+    std::string fingerprint = fingerprinter.of(finding, logical_paths[finding.where.artifact]);
+    report.findings.push_back({std::move(finding), std::move(fingerprint)});
+  }
+  report.outcome = outcome_of(report);
+  return report;
+}
+
+}  // namespace torchvet

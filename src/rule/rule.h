@@ -1,0 +1,100 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "model/artifact.h"
+#include "rule/finding.h"
+
+namespace torchvet {
+
+/// What a rule costs, in rising order. The engine prepares only what an enabled rule needs.
+enum class Needs : std::uint8_t {
+  kStructure,  ///< members, pickles, tensors, modules: no weight is read
+  kGraph,      ///< the programs: for TorchScript the worker is started
+  kValues,     ///< numbers of the tensors that `wants` names
+  kSeries,     ///< several checkpoints of one run, with digests
+};
+
+enum class Status : std::uint8_t { kPreview, kStable, kDeprecated };
+
+/// What the user says the artifact is for.
+enum class Purpose : std::uint8_t { kByKind, kInference, kTraining, kResume };
+
+struct Intent {
+  Purpose purpose = Purpose::kByKind;
+  std::string target_device;  ///< "cpu", "cuda"; empty: unknown
+  std::string target_torch;   ///< "2.9"; empty: the newest known
+};
+
+/// Checkpoints of one training run, oldest first. Every tensor of the models' state_dicts has its
+/// digest.
+struct Series {
+  struct Snapshot {
+    const Artifact* artifact = nullptr;
+    std::optional<double> step;  ///< global step or epoch, when the file or its name tells
+    std::string step_source;     ///< "global_step in the file", "number in the name", "order given"
+  };
+  std::vector<Snapshot> snapshots;
+};
+
+using Check = std::vector<Finding> (*)(const Artifact&, const Intent&);
+using CheckSeries = std::vector<Finding> (*)(const Series&, const Intent&);
+/// Which tensors' values the check will look at; their facts are in `Tensor::values` when it runs.
+using Wants = ValuePlan (*)(const Artifact&);
+
+/// One rule: metadata, documentation and check, in one file rules/<family>/<CODE>_<name>.cpp.
+struct Rule {
+  std::string_view code;     ///< "REG002": three capitals, three digits
+  std::string_view name;     ///< "parameter-created-in-forward": reads as "allow <name>"
+  std::string_view summary;  ///< one sentence, no full stop
+  std::string_view why;      ///< why it matters, one sentence, for the report
+  std::string_view help;     ///< what to do, one sentence, for the report
+  std::string_view since;    ///< version that brought it
+  Severity severity = Severity::kError;  ///< the highest it reports
+  Confidence confidence = Confidence::kHigh;
+  Needs needs = Needs::kStructure;
+  Status status = Status::kStable;
+  std::string_view doc;      ///< the page of `explain`, Markdown, with the headings below
+  Check check = nullptr;
+  CheckSeries check_series = nullptr;
+  Wants wants = nullptr;
+};
+
+inline constexpr std::string_view kDocHeadings[] = {
+    "## What it does", "## Why it matters", "## Example",
+    "## What to do",   "## Limits",         "## References"};
+
+/// Checks a rule's metadata while it is compiled: a bad one does not build.
+consteval Rule define_rule(Rule rule) {
+  const auto require = [](bool condition, const char* message) {
+    if (!condition) throw message;  // reaching this in a consteval call is a compile error
+  };
+  require(rule.code.size() == 6, "code: three capitals and three digits");
+  for (int i = 0; i < 3; ++i) require(rule.code[i] >= 'A' && rule.code[i] <= 'Z', "code: capitals");
+  for (int i = 3; i < 6; ++i) require(rule.code[i] >= '0' && rule.code[i] <= '9', "code: digits");
+  require(!rule.name.empty(), "name is empty");
+  for (const char c : rule.name) {
+    require((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-', "name: kebab-case");
+  }
+  for (const std::string_view text : {rule.summary, rule.why, rule.help}) {
+    require(!text.empty() && text.back() != '.', "summary, why, help: a sentence, no full stop");
+  }
+  require(!rule.since.empty(), "since is empty");
+  require((rule.check != nullptr) != (rule.check_series != nullptr), "exactly one check");
+  require((rule.needs == Needs::kSeries) == (rule.check_series != nullptr), "series: check_series");
+  require((rule.needs == Needs::kValues) == (rule.wants != nullptr) ||
+              (rule.needs == Needs::kGraph && rule.wants != nullptr),
+          "values: say which tensors in `wants`");
+  require(!(rule.severity == Severity::kError && rule.confidence == Confidence::kLow),
+          "an error of low confidence does not exist");
+  std::size_t at = 0;
+  for (const std::string_view heading : kDocHeadings) {
+    at = rule.doc.find(heading, at);
+    require(at != std::string_view::npos, "doc: a heading is missing or out of order");
+  }
+  return rule;
+}
+
+}  // namespace torchvet
