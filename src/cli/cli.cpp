@@ -1,0 +1,83 @@
+#include "cli/cli.h"
+
+#include <csignal>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "cli/exit_code.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "engine/suggest.h"
+
+namespace torchvet {
+namespace {
+
+int run_help(const Options& options) {
+  if (options.version) return run_version(options);
+  Verb about = Verb::kHelp;
+  if (!options.paths.empty()) {
+    std::vector<std::string> names;
+    for (const VerbRow& row : verb_table()) {
+      names.emplace_back(row.name);
+      if (row.name == options.paths.front()) about = row.verb;
+    }
+    if (about == Verb::kHelp && options.paths.front() != "help") {
+      const std::string& word = options.paths.front();
+      complain("no command `" + word + "`" + did_you_mean(word, names));
+      return kExitError;
+    }
+  }
+  return print(help_text(about)) ? kExitPass : kExitError;
+}
+
+int dispatch(const std::vector<std::string>& argv) {
+  if (argv.size() < 2) {
+    complain("nothing to do; `torchvet help` says how");
+    return kExitError;
+  }
+  const Result<Options> options = parse_options({argv.begin() + 1, argv.end()});
+  if (!options) {
+    complain(options.error().detail);
+    return kExitError;
+  }
+  if (options->help && options->verb != Verb::kHelp) {
+    return print(help_text(options->verb)) ? kExitPass : kExitError;
+  }
+  switch (options->verb) {
+    case Verb::kCheck:
+      return run_check(*options, argv);
+    case Verb::kDrift:
+      return kExitError;
+    case Verb::kInspect:
+      return kExitError;
+    case Verb::kExplain:
+      return run_explain(*options);
+    case Verb::kRules:
+      return run_rule_list(*options);
+    case Verb::kVersion:
+      return run_version(*options);
+    case Verb::kCompletions:
+      return run_completions(*options);
+    case Verb::kHelp:
+      return run_help(*options);
+  }
+  return kExitError;
+}
+
+}  // namespace
+
+int run_cli(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is a failed write, not a silent end
+  try {
+    return dispatch({argv, argv + argc});
+  } catch (const std::exception& error) {
+    complain(std::string("internal error: ") + error.what());
+  } catch (...) {
+    complain("internal error");
+  }
+  return kExitError;
+}
+
+}  // namespace torchvet

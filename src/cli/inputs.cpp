@@ -1,0 +1,149 @@
+#include "cli/inputs.h"
+
+#include <fnmatch.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "core/limits.h"
+#include "formats/detect.h"
+#include "io/walk.h"
+
+namespace torchvet {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A pattern with a slash is matched against the path below the directory, one without against the
+/// file's name. `*` matches slashes too, so `**` needs no meaning of its own.
+bool matches(const std::vector<std::string>& globs, const std::string& relative) {
+  const std::size_t slash = relative.rfind('/');
+  const std::string name = slash == std::string::npos ? relative : relative.substr(slash + 1);
+  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
+    const std::string& subject = glob.find('/') == std::string::npos ? name : relative;
+    return fnmatch(glob.c_str(), subject.c_str(), 0) == 0;
+  });
+}
+
+bool holds_a_model(const std::string& path) {
+  const Result<std::shared_ptr<Source>> source = Source::open(path);
+  if (!source) return false;
+  const Format format = detect((*source)->bytes(), Limits{}).format;
+  return is_model_format(format) && format != Format::kLfsPointer;
+}
+
+std::string logical_path(const std::string& path) {
+  std::error_code ignored;
+  const fs::path normal = fs::path(path).lexically_normal();
+  if (!normal.is_absolute()) return normal.generic_string();
+  const fs::path here = fs::current_path(ignored);
+  const fs::path relative = normal.lexically_relative(here);
+  const bool below = !ignored && !relative.empty() && *relative.begin() != "..";
+  return (below ? relative : normal).generic_string();
+}
+
+/// The system's reason out of a walk's "path: reason", and the path.
+std::pair<std::string, std::string> split_reason(const std::string& detail) {
+  const std::size_t colon = detail.rfind(": ");
+  if (colon == std::string::npos) return {"", detail};
+  return {detail.substr(0, colon), detail.substr(colon + 2)};
+}
+
+class Collector {
+ public:
+  explicit Collector(const Options& options) : options_(options) {}
+
+  std::vector<Input> collect() {
+    for (const std::string& path : options_.paths) {
+      std::error_code ignored;
+      if (path == "-") {
+        add_stdin();
+      } else if (fs::is_directory(path, ignored)) {
+        add_directory(path);
+      } else {
+        add(path, "");
+      }
+    }
+    return std::move(inputs_);
+  }
+
+ private:
+  void add(const std::string& path, const std::string& error) {
+    Input input;
+    input.path = path;
+    input.error = error;
+    name(input);
+    push(std::move(input));
+  }
+
+  void name(Input& input) const {
+    input.id = options_.path_prefix + logical_path(input.path);
+    input.shown = options_.path_prefix.empty() ? input.path : input.id;
+  }
+
+  void push(Input input) {
+    if (seen_.insert(logical_path(input.path)).second) inputs_.push_back(std::move(input));
+  }
+
+  void add_stdin() {
+    std::string bytes;
+    constexpr std::size_t kChunk = 1 << 20;
+    for (;;) {
+      const std::size_t at = bytes.size();
+      bytes.resize(at + kChunk);
+      const ssize_t got = read(STDIN_FILENO, bytes.data() + at, kChunk);
+      if (got < 0 && errno == EINTR) {
+        bytes.resize(at);
+        continue;
+      }
+      bytes.resize(at + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+      if (got <= 0) break;
+    }
+    Input input;
+    input.path = options_.stdin_name;
+    name(input);
+    input.source = Source::from_bytes(input.path, std::move(bytes));
+    push(std::move(input));
+  }
+
+  void add_directory(const std::string& directory) {
+    const Result<WalkResult> found = walk(directory, {options_.follow_symlinks});
+    if (!found) {
+      add(directory, split_reason(found.error().detail).second);
+      return;
+    }
+    const fs::path root(directory);
+    for (const std::string& file : found->files) {
+      const std::string relative = fs::path(file).lexically_relative(root).generic_string();
+      if (matches(options_.exclude, relative)) continue;
+      const bool wanted = options_.include.empty()
+                              ? has_model_extension(file) || holds_a_model(file)
+                              : matches(options_.include, relative);
+      if (wanted) add(file, "");
+    }
+    for (const Error& error : found->errors) {
+      const auto [folder, reason] = split_reason(error.detail);
+      add(folder.empty() ? directory : folder, reason);
+    }
+  }
+
+  const Options& options_;
+  std::vector<Input> inputs_;
+  std::set<std::string> seen_;
+};
+
+}  // namespace
+
+std::vector<Input> collect_inputs(const Options& options) { return Collector(options).collect(); }
+
+Result<std::shared_ptr<Source>> open_input(const Input& input) {
+  if (!input.error.empty()) return fail(ErrorCode::kReadFailed, 0, input.error);
+  if (input.source) return input.source;
+  return Source::open(input.path);
+}
+
+}  // namespace torchvet

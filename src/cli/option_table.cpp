@@ -1,0 +1,160 @@
+#include "cli/options.h"
+
+namespace torchvet {
+namespace {
+
+constexpr Verbs kCheck = bit(Verb::kCheck);
+constexpr Verbs kScan = kCheck | bit(Verb::kDrift);
+constexpr Verbs kRead = kScan | bit(Verb::kInspect);
+constexpr Verbs kPrint = kRead | bit(Verb::kExplain) | bit(Verb::kRules);
+
+const std::vector<std::string_view> kSeverities = {"note", "warning", "error"};
+const std::vector<std::string_view> kWhens = {"auto", "always", "never"};
+
+}  // namespace
+
+const std::vector<OptionRow>& option_table() {
+  static const std::vector<OptionRow> kTable = {
+      {"--select", "", "RULES", "run only these: codes, families, names or ALL", "Rules", kScan,
+       &Options::select},
+      {"--ignore", "", "RULES", "leave these out", "Rules", kScan, &Options::ignore},
+      {"--extend-select", "", "RULES", "run these too", "Rules", kScan, &Options::extend_select},
+      {"--severity", "", "CODE=LEVEL", "report a rule (or family) as note, warning or error",
+       "Rules", kScan, &Options::severity},
+      {"--no-values", "", "", "never read weight bytes; rules that need them do not run", "Rules",
+       kCheck, &Options::no_values},
+
+      {"--for",
+       "",
+       "PURPOSE",
+       "what the artifact is for; by default told by what it is",
+       "Intent",
+       kScan,
+       &Options::purpose,
+       {"inference", "training", "resume"}},
+      {"--target-device", "", "DEVICE", "device it will run on: cpu, cuda, ...", "Intent", kScan,
+       &Options::target_device},
+      {"--target-torch", "", "X.Y", "torch version it will be loaded with", "Intent", kScan,
+       &Options::target_torch},
+
+      {"--fail-on",
+       "",
+       "LEVEL",
+       "lowest severity that makes the exit code 1 (default: error)",
+       "Gate",
+       kScan,
+       &Options::fail_on,
+       {"note", "warning", "error", "never"}},
+      {"--min-confidence",
+       "",
+       "LEVEL",
+       "drop findings below this confidence (default: low)",
+       "Gate",
+       kScan,
+       &Options::min_confidence,
+       {"low", "medium", "high"}},
+      {"--allow-incomplete", "", "", "exit 0, not 3, when only parts were analysed", "Gate", kRead,
+       &Options::allow_incomplete},
+      {"--allow-empty", "", "", "exit 0, not 2, when no file matched", "Gate", kCheck,
+       &Options::allow_empty},
+
+      {"--report",
+       "",
+       "FMT[=FILE]",
+       "write a report: text, concise or json; repeatable",
+       "Report",
+       kScan,
+       &Options::report,
+       {},
+       true},
+      {"--json", "", "", "short for --report json", "Report",
+       kScan | bit(Verb::kInspect) | bit(Verb::kRules) | bit(Verb::kVersion), &Options::json},
+      {"--reproducible", "", "", "leave out times, so that equal runs give equal reports", "Report",
+       kScan, &Options::reproducible},
+      {"--show", "", "LEVEL", "lowest severity that the text shows; never changes the exit code",
+       "Report", kScan, &Options::show, kSeverities},
+      {"--statistics", "", "", "count the findings of each rule", "Report", kScan,
+       &Options::statistics},
+      {"--quiet", "-q", "", "one line a finding, nothing else", "Report", kScan, &Options::quiet},
+      {"--verbose", "-v", "", "merge nothing; list fingerprints, artifacts and rules", "Report",
+       kScan, &Options::verbose},
+
+      {"--what",
+       "",
+       "PARTS",
+       "what to print (default: summary): summary, members, tensors, modules, graph, optimizer, "
+       "pickle",
+       "Print",
+       bit(Verb::kInspect),
+       &Options::what,
+       {"summary", "members", "tensors", "modules", "graph", "optimizer", "pickle"}},
+      {"--format",
+       "",
+       "FORMAT",
+       "text or json",
+       "Print",
+       bit(Verb::kInspect) | bit(Verb::kRules),
+       &Options::format,
+       {"text", "json"}},
+      {"--digests", "", "", "also read the weights and print a digest of each tensor", "Print",
+       bit(Verb::kInspect), &Options::digests},
+
+      {"--include", "", "GLOB", "in directories, look at the files that match, and no others",
+       "Files", kScan, &Options::include},
+      {"--exclude", "", "GLOB", "in directories, pass over the files that match", "Files", kScan,
+       &Options::exclude},
+      {"--stdin-name", "", "NAME", "name for what comes through `-`", "Files",
+       kCheck | bit(Verb::kInspect), &Options::stdin_name},
+      {"--path-prefix", "", "PREFIX", "put this before every path in reports", "Files", kScan,
+       &Options::path_prefix},
+      {"--follow-symlinks", "", "", "follow symbolic links in directories", "Files", kScan,
+       &Options::follow_symlinks},
+
+      {"--limit", "", "NAME=VALUE", "change a limit; their names are in the JSON report", "Cost",
+       kRead, &Options::limit},
+      {"--timeout", "", "SECONDS", "begin no further work after this long", "Cost", kRead,
+       &Options::timeout},
+      {"--jobs", "-j", "N", "files looked at in parallel (default: one for each processor)", "Cost",
+       kScan, &Options::jobs},
+
+      {"--color", "", "WHEN", "auto, always or never", "Manners", kPrint, &Options::color, kWhens},
+      {"--progress",
+       "",
+       "WHEN",
+       "auto or never",
+       "Manners",
+       kScan,
+       &Options::progress,
+       {"auto", "never"}},
+      {"--isolated", "", "", "use nothing but this command line", "Manners", kScan,
+       &Options::isolated},
+      {"--help", "-h", "", "print this", "Manners", ~Verbs{0}, &Options::help},
+      {"--version", "-V", "", "print the version", "Manners", bit(Verb::kHelp), &Options::version},
+  };
+  return kTable;
+}
+
+std::span<const VerbRow> verb_table() {
+  static constexpr VerbRow kTable[] = {
+      {Verb::kCheck, "check", "[OPTIONS] PATH...",
+       "look for defects in files, directories or standard input (-)"},
+      {Verb::kDrift, "drift", "[OPTIONS] PATH PATH...",
+       "look for defects in a series of checkpoints of one training run"},
+      {Verb::kInspect, "inspect", "[OPTIONS] PATH", "print what is in a file, executing nothing"},
+      {Verb::kExplain, "explain", "CODE", "print the page of a rule"},
+      {Verb::kRules, "rules", "[OPTIONS]", "list the rules"},
+      {Verb::kVersion, "version", "[--json]", "print the version"},
+      {Verb::kCompletions, "completions", "bash|zsh|fish", "print a completion script for a shell"},
+      {Verb::kHelp, "help", "[COMMAND]", "print help"},
+  };
+  return kTable;
+}
+
+const VerbRow& row_of(Verb verb) {
+  for (const VerbRow& row : verb_table()) {
+    if (row.verb == verb) return row;
+  }
+  return verb_table().back();
+}
+
+}  // namespace torchvet

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/options.h"
+#include "cli/settings.h"
+#include "engine/report.h"
+
+namespace torchvet {
+
+/// "torchvet: <message>" on standard error, escaped.
+void complain(std::string_view message);
+
+/// Writes to standard output. False, after complaining, when it cannot take all of it.
+[[nodiscard]] bool print(std::string_view text);
+
+/// The program's name and version, the command line and the clock of a run.
+class RunClock {
+ public:
+  RunClock();
+  void fill(Report& report, const Options& options, const std::vector<std::string>& argv,
+            const Limits& limits) const;
+
+ private:
+  std::chrono::system_clock::time_point started_;
+  std::chrono::steady_clock::time_point ticking_;
+};
+
+/// Decides the exit code, writes every report that was asked for, and returns the code: kExitError
+/// when one could not be written.
+[[nodiscard]] int finish(Report& report, const Options& options, const Settings& settings);
+
+}  // namespace torchvet

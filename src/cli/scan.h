@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/inputs.h"
+#include "cli/settings.h"
+#include "engine/verdict.h"
+#include "graph/worker_client.h"
+#include "terminal/progress.h"
+
+namespace torchvet {
+
+/// Takes files through the whole way of the data: source, format, artifact, graphs, values,
+/// findings. Files are independent: what goes wrong with one stays with it.
+class Scanner {
+ public:
+  explicit Scanner(const Settings& settings);
+
+  /// Results in the order of the inputs, whatever the number of threads.
+  [[nodiscard]] std::vector<Checked> check(const std::vector<Input>& inputs);
+
+  /// Version of LibTorch, when a graph was read.
+  [[nodiscard]] std::string libtorch_version() const { return worker_.libtorch_version(); }
+
+ private:
+  Checked check_one(const Input& input, Progress& progress);
+  void analyse(const std::shared_ptr<Source>& source, Checked& checked);
+  void read_graphs(Artifact& artifact);
+  bool out_of_time(std::vector<Gap>& gaps, std::string_view what) const;
+
+  const Settings& settings_;
+  bool wants_graph_;
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
+  GraphWorker worker_;
+  std::mutex worker_mutex_;
+};
+
+/// What a report says about an artifact that was read.
+[[nodiscard]] ReportedArtifact describe(const Input& input, const Artifact& artifact);
+
+/// Elements of the model's parameters, each tensor counted once; nothing when there is no model.
+[[nodiscard]] std::optional<std::uint64_t> parameter_count(const Artifact& artifact);
+
+}  // namespace torchvet

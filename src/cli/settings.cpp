@@ -1,0 +1,191 @@
+#include "cli/settings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <thread>
+
+#include "engine/selection.h"
+#include "engine/suggest.h"
+#include "rules/registry.h"
+
+namespace torchvet {
+namespace {
+
+tl::unexpected<Error> wrong(std::string detail) {
+  return fail(ErrorCode::kConfigInvalid, 0, std::move(detail));
+}
+
+std::optional<std::uint64_t> whole_number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+struct Pair {
+  std::string name, value;
+};
+
+Result<Pair> split(std::string_view flag, const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    return wrong(fmt::format("{}: `{}` is not of the form NAME=VALUE", flag, text));
+  }
+  return Pair{text.substr(0, equals), text.substr(equals + 1)};
+}
+
+Result<void> add_severities(const Options& options, Policy& policy) {
+  for (const std::string& text : options.severity) {
+    const Result<Pair> pair = split("--severity", text);
+    if (!pair) return tl::unexpected<Error>(pair.error());
+    const std::optional<Severity> severity = severity_from_name(pair->value);
+    if (!severity) {
+      return wrong(fmt::format("--severity: `{}` is none of note, warning, error", pair->value));
+    }
+    const Result<std::vector<const Rule*>> rules = match_rules(pair->name, all_rules());
+    if (!rules) return tl::unexpected<Error>(rules.error());
+    for (const Rule* rule : *rules) policy.severities.emplace_back(rule, *severity);
+  }
+  return {};
+}
+
+Result<void> add_reports(const Options& options, std::vector<ReportTarget>& reports) {
+  const std::vector<std::string> formats = {"text", "concise", "json"};
+  std::vector<std::string> wanted = options.report;
+  if (options.json) wanted.push_back("json");
+  for (const std::string& text : wanted) {
+    const std::size_t equals = text.find('=');
+    const std::string name = text.substr(0, equals);
+    const std::string file = equals == std::string::npos ? "" : text.substr(equals + 1);
+    const auto found = std::find(formats.begin(), formats.end(), name);
+    if (found == formats.end()) {
+      return wrong(fmt::format("--report: `{}` is none of {}{}", name, fmt::join(formats, ", "),
+                               did_you_mean(name, formats)));
+    }
+    if (equals != std::string::npos && file.empty()) {
+      return wrong(fmt::format("--report: `{}` names no file", text));
+    }
+    reports.push_back({static_cast<ReportFormat>(found - formats.begin()), file});
+  }
+  const auto to_stdout = [](const ReportTarget& r) { return r.file.empty(); };
+  const std::ptrdiff_t count = std::count_if(reports.begin(), reports.end(), to_stdout);
+  if (count > 1) return wrong("only one report can go to standard output; name a file: FMT=FILE");
+  if (count == 0) reports.push_back({ReportFormat::kText, ""});
+  return {};
+}
+
+Result<Intent> make_intent(const Options& options) {
+  Intent intent;
+  if (options.purpose == "inference") intent.purpose = Purpose::kInference;
+  if (options.purpose == "training") intent.purpose = Purpose::kTraining;
+  if (options.purpose == "resume") intent.purpose = Purpose::kResume;
+  intent.target_device = options.target_device;
+  intent.target_torch = options.target_torch;
+  static constexpr std::string_view kDigits = "0123456789";
+  const std::string& torch = options.target_torch;
+  const std::size_t dot = torch.find('.');
+  const bool good =
+      torch.empty() || (dot != std::string::npos && dot > 0 && dot + 1 < torch.size() &&
+                        torch.find_first_not_of("0123456789.") == std::string::npos &&
+                        kDigits.find(torch.back()) != std::string_view::npos);
+  if (!good) return wrong(fmt::format("--target-torch: `{}` is no version like 2.9", torch));
+  return intent;
+}
+
+Result<std::vector<const Rule*>> make_rules(const Options& options, bool series) {
+  Result<std::vector<const Rule*>> rules =
+      select_rules({options.select, options.ignore, options.extend_select}, all_rules());
+  if (!rules) return rules;
+  const auto unused = [&](const Rule* rule) {
+    const bool for_series = rule->check_series != nullptr;
+    return for_series != series || (options.no_values && rule->needs == Needs::kValues);
+  };
+  rules->erase(std::remove_if(rules->begin(), rules->end(), unused), rules->end());
+  if (rules->empty()) {
+    return wrong(fmt::format("the selection leaves no rule to run for `torchvet {}`",
+                             row_of(options.verb).name));
+  }
+  return rules;
+}
+
+}  // namespace
+
+Result<Limits> make_limits(const Options& options) {
+  Limits limits;
+  for (const std::string& text : options.limit) {
+    const Result<Pair> pair = split("--limit", text);
+    if (!pair) return tl::unexpected<Error>(pair.error());
+    const std::optional<std::uint64_t> value = whole_number(pair->value);
+    if (!value) return wrong(fmt::format("--limit: `{}` is no whole number", pair->value));
+    bool known = false;
+    std::vector<std::string> names;
+    for (const LimitName& limit : limit_names()) {
+      names.emplace_back(limit.name);
+      if (limit.name != pair->name) continue;
+      limits.*limit.field = *value;
+      known = true;
+    }
+    if (!known) {
+      return wrong(
+          fmt::format("--limit: no limit `{}`{}", pair->name, did_you_mean(pair->name, names)));
+    }
+  }
+  return limits;
+}
+
+Result<std::optional<std::chrono::milliseconds>> make_timeout(const Options& options) {
+  if (options.timeout.empty()) return std::nullopt;
+  double seconds = 0;
+  const char* end = options.timeout.data() + options.timeout.size();
+  const auto [stop, error] = std::from_chars(options.timeout.data(), end, seconds);
+  constexpr double kLongest = 1e9;
+  if (error != std::errc() || stop != end || !(seconds >= 0 && seconds <= kLongest)) {
+    return wrong(fmt::format("--timeout: `{}` is no number of seconds", options.timeout));
+  }
+  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
+Result<Settings> make_settings(const Options& options, bool series) {
+  Settings settings;
+  Result<std::vector<const Rule*>> rules = make_rules(options, series);
+  if (!rules) return tl::unexpected<Error>(rules.error());
+  settings.rules = std::move(*rules);
+
+  if (const Result<void> ok = add_severities(options, settings.policy); !ok) {
+    return tl::unexpected<Error>(ok.error());
+  }
+  settings.policy.min_confidence = *confidence_from_name(options.min_confidence);
+  settings.policy.fail_on = severity_from_name(options.fail_on);
+  settings.show = *severity_from_name(options.show);
+
+  const Result<Intent> intent = make_intent(options);
+  if (!intent) return tl::unexpected<Error>(intent.error());
+  settings.intent = *intent;
+  const Result<Limits> limits = make_limits(options);
+  if (!limits) return tl::unexpected<Error>(limits.error());
+  settings.limits = *limits;
+  const auto timeout = make_timeout(options);
+  if (!timeout) return tl::unexpected<Error>(timeout.error());
+  settings.timeout = *timeout;
+
+  settings.skip_values = options.no_values;
+  settings.jobs = std::max(1u, std::thread::hardware_concurrency());
+  if (!options.jobs.empty()) {
+    constexpr std::uint64_t kMostJobs = 1024;
+    const std::optional<std::uint64_t> jobs = whole_number(options.jobs);
+    if (!jobs || *jobs == 0 || *jobs > kMostJobs) {
+      return wrong(fmt::format("--jobs: `{}` is no number from 1 to {}", options.jobs, kMostJobs));
+    }
+    settings.jobs = static_cast<unsigned>(*jobs);
+  }
+  if (const Result<void> ok = add_reports(options, settings.reports); !ok) {
+    return tl::unexpected<Error>(ok.error());
+  }
+  settings.color = *when_from_name(options.color);
+  settings.progress = *when_from_name(options.progress);
+  return settings;
+}
+
+}  // namespace torchvet

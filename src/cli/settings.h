@@ -1,0 +1,46 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+#include "core/limits.h"
+#include "engine/verdict.h"
+#include "rule/rule.h"
+#include "terminal/terminal.h"
+
+namespace torchvet {
+
+enum class ReportFormat : std::uint8_t { kText, kConcise, kJson };
+
+struct ReportTarget {
+  ReportFormat format = ReportFormat::kText;
+  std::string file;  ///< empty: standard output
+};
+
+/// What the options mean, checked and typed.
+struct Settings {
+  std::vector<const Rule*> rules;  ///< to run, sorted by code
+  Policy policy;
+  Intent intent;
+  Limits limits;
+  std::optional<std::chrono::milliseconds> timeout;
+  unsigned jobs = 1;
+  bool skip_values = false;  ///< read no weight bytes, whatever a rule wants
+  Severity show = Severity::kNote;
+  std::vector<ReportTarget> reports;  ///< always one to standard output
+  When color = When::kAuto;
+  When progress = When::kAuto;
+};
+
+/// `series`: keep the rules for series, else those for one artifact.
+/// Errors: kConfigInvalid; unknown names come with a suggestion.
+[[nodiscard]] Result<Settings> make_settings(const Options& options, bool series);
+
+/// Only what every verb that reads a file needs: limits and timeout.
+[[nodiscard]] Result<Limits> make_limits(const Options& options);
+[[nodiscard]] Result<std::optional<std::chrono::milliseconds>> make_timeout(const Options& options);
+
+}  // namespace torchvet

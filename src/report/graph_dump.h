@@ -1,0 +1,22 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "model/graph.h"
+
+namespace torchvet {
+
+/// A graph for people, one node a line, blocks indented:
+///
+///     graph forward(x: tensor)
+///       y.1: tensor = aten::linear(input=x, weight=@fc.weight, bias=None)  # fc, net.py:23
+///       return y.1
+///
+/// `@path` reads a module attribute, `CONSTANTS[0]` a tensor constant. Texts are escaped.
+[[nodiscard]] std::string graph_text(const Graph& graph);
+
+/// The same graph as JSON: its values, nodes and blocks, which refer to each other by index.
+[[nodiscard]] nlohmann::ordered_json graph_json(const Graph& graph);
+
+}  // namespace torchvet

@@ -1,0 +1,131 @@
+#include "report/json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/escape.h"
+
+namespace torchvet {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kSchema = "report-1.schema.json";
+constexpr std::string_view kSchemaVersion = "1.0";
+
+std::string text(std::string_view raw) { return to_utf8(raw); }
+
+Json run_json(const Report& report) {
+  Json argv = Json::array();
+  for (const std::string& argument : report.argv) argv.push_back(text(argument));
+  Json limits = Json::object();
+  for (const LimitName& limit : limit_names()) {
+    limits[std::string(limit.name)] = report.limits.*limit.field;
+  }
+  Json run = {{"argv", std::move(argv)}, {"limits", std::move(limits)}};
+  if (!report.reproducible) {
+    run["started"] = report.started;
+    run["duration_ms"] = report.duration_ms;
+  }
+  return run;
+}
+
+Json artifact_json(const ReportedArtifact& artifact) {
+  Json gaps = Json::array();
+  for (const Gap& gap : artifact.gaps) {
+    gaps.push_back({{"what", text(gap.what)}, {"why", text(gap.why)}});
+  }
+  Json out = {{"path", text(artifact.path)}, {"id", text(artifact.id)}, {"size", artifact.size},
+              {"format", artifact.format},   {"kind", artifact.kind},   {"parameters", nullptr}};
+  if (artifact.parameters) out["parameters"] = *artifact.parameters;
+  out["gaps"] = std::move(gaps);
+  if (!artifact.read_error.empty()) out["error"] = text(artifact.read_error);
+  return out;
+}
+
+Json location_json(const Location& where) {
+  Json out = {{"artifact", text(where.artifact)}};
+  if (!where.member.empty()) out["member"] = text(where.member);
+  if (!where.object_path.empty()) out["object_path"] = text(where.object_path);
+  if (where.bytes) {
+    out["bytes"] = {{"offset", where.bytes->offset}, {"length", where.bytes->length}};
+  }
+  if (where.source) {
+    out["source"] = {{"file", text(where.source->file)},
+                     {"line", where.source->line},
+                     {"function", text(where.source->function)},
+                     {"text", text(where.source->text)}};
+  }
+  return out;
+}
+
+Json finding_json(const ReportedFinding& reported) {
+  const Finding& f = reported.finding;
+  Json evidence = Json::array();
+  for (const Evidence& one : f.evidence) {
+    evidence.push_back({{"kind", text(one.kind)}, {"text", text(one.text)}});
+  }
+  return {{"code", f.rule->code},
+          {"name", f.rule->name},
+          {"severity", name_of(f.severity)},
+          {"confidence", name_of(f.confidence)},
+          {"message", text(f.message)},
+          {"why", text(f.why)},
+          {"help", text(f.help)},
+          {"location", location_json(f.where)},
+          {"evidence", std::move(evidence)},
+          {"fingerprint", reported.fingerprint},
+          {"status", "new"}};
+}
+
+Json series_json(const ReportedSeries& series) {
+  Json intervals = Json::array();
+  for (const ReportedInterval& i : series.intervals) {
+    intervals.push_back({{"from", text(i.from)},
+                         {"to", text(i.to)},
+                         {"from_step", text(i.from_step)},
+                         {"to_step", text(i.to_step)},
+                         {"tensors", i.tensors},
+                         {"moved", i.moved},
+                         {"static", i.tensors - i.moved},
+                         {"unknown", i.unknown}});
+  }
+  return {{"order", text(series.order)}, {"intervals", std::move(intervals)}};
+}
+
+Json rule_json(const Rule& rule) {
+  return {{"code", rule.code},
+          {"name", rule.name},
+          {"summary", rule.summary},
+          {"severity", name_of(rule.severity)},
+          {"confidence", name_of(rule.confidence)}};
+}
+
+}  // namespace
+
+std::string json_report(const Report& report) {
+  Json tool = {{"name", "torchvet"}, {"version", report.version}, {"libtorch", nullptr}};
+  if (!report.libtorch.empty()) tool["libtorch"] = text(report.libtorch);
+  Json out = {{"$schema", kSchema},
+              {"schema_version", kSchemaVersion},
+              {"tool", std::move(tool)},
+              {"run", run_json(report)},
+              {"outcome", name_of(report.outcome)},
+              {"exit_code", report.exit_code}};
+  out["summary"] = {{"error", report.counts.error},         {"warning", report.counts.warning},
+                    {"note", report.counts.note},           {"suppressed", 0},
+                    {"artifacts", report.artifacts.size()}, {"bytes", report.bytes}};
+  out["artifacts"] = Json::array();
+  for (const ReportedArtifact& artifact : report.artifacts) {
+    out["artifacts"].push_back(artifact_json(artifact));
+  }
+  out["findings"] = Json::array();
+  for (const ReportedFinding& finding : report.findings) {
+    out["findings"].push_back(finding_json(finding));
+  }
+  out["rules"] = Json::array();
+  for (const Rule* rule : report.rules) out["rules"].push_back(rule_json(*rule));
+  if (report.series) out["series"] = series_json(*report.series);
+  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace torchvet

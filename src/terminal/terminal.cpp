@@ -1,0 +1,68 @@
+#include "terminal/terminal.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace torchvet {
+namespace {
+
+/// The value of an environment variable; empty when it is not set.
+std::string_view environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string_view() : std::string_view(value);
+}
+
+bool forced(const char* name) {
+  const std::string_view value = environment(name);
+  return !value.empty() && value != "0";
+}
+
+bool smart_terminal(int descriptor) {
+  const std::string_view term = environment("TERM");
+  return isatty(descriptor) == 1 && !term.empty() && term != "dumb";
+}
+
+constexpr Palette kPlain = {};
+constexpr Palette kColored = {
+    .error = "\x1b[1;31m",
+    .warning = "\x1b[1;33m",
+    .note = "\x1b[1;36m",
+    .strong = "\x1b[1m",
+    .faint = "\x1b[2m",
+    .code = "\x1b[36m",
+    .good = "\x1b[32m",
+    .reset = "\x1b[0m",
+};
+
+}  // namespace
+
+std::optional<When> when_from_name(std::string_view name) {
+  if (name == "auto") return When::kAuto;
+  if (name == "always") return When::kAlways;
+  if (name == "never") return When::kNever;
+  return std::nullopt;
+}
+
+bool use_color(When said, int descriptor) {
+  if (said != When::kAuto) return said == When::kAlways;
+  if (!environment("NO_COLOR").empty()) return false;
+  if (forced("FORCE_COLOR") || forced("CLICOLOR_FORCE")) return true;
+  return smart_terminal(descriptor);
+}
+
+int columns(int descriptor) {
+  if (isatty(descriptor) != 1) return 0;
+  winsize size = {};
+  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return 0;
+  return size.ws_col;
+}
+
+bool use_progress(When said) {
+  return said != When::kNever && smart_terminal(STDERR_FILENO) && !forced("CI");
+}
+
+const Palette& palette(bool color) { return color ? kColored : kPlain; }
+
+}  // namespace torchvet
