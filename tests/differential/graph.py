@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+"""TorchScript archives as torchvet reads them against torch's own loader.
+
+For scripted, traced, frozen and quantized models, made here with real torch, and for the archives
+given on the command line:
+1. modules: paths, class names and `training` flags are those of `named_modules`;
+2. parameters and buffers: names, shapes, dtypes and `requires_grad` of `named_parameters` and
+   `named_buffers`;
+3. graphs: the same operators, as often, as in torch's inlined graph; the same tensors of modules
+   are read; and each operator comes from the same line of Python.
+
+torch's inlining folds what a call's arguments settle only below the top function, so both sides are
+compared after torch's own folding passes, and operators that only move values about are left out.
+
+usage: graph.py DUMP_SCRIPT WORKER [ARCHIVE...]
+"""
+
+import collections
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import warnings
+import zipfile
+
+try:
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+except ImportError:
+    print("this Python has no torch: set TORCHVET_PYTHON to one that has")
+    sys.exit(77)
+
+warnings.simplefilter("ignore")
+
+# Shape arithmetic, checks and packing: folding decides how many of them are left.
+PLUMBING = re.compile(
+    r"prim::(?!fork|CreateObject|SetAttr)|aten::(dim|size|len|__\w+__|eq|ne|lt|le|gt|ge|format|add|"
+    r"sub|mul|list|append|warn|Int|Bool|wait)$"
+)
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.drop = nn.Dropout(0.5)
+        self.register_buffer("scale", torch.ones(4))
+        self.register_buffer("hidden", torch.ones(4), persistent=False)
+        self.plain = torch.ones(4)
+
+    def helper(self, x):
+        return F.relu(x) + self.plain
+
+    def forward(self, x):
+        if self.training:
+            x = x * self.scale
+        return self.helper(self.drop(self.fc(x)))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.block = Block()
+        self.stack = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.GELU())
+        self.tied = self.stack[0]
+        self.items = nn.ModuleList([nn.Linear(4, 4) for _ in range(2)])
+        self.lstm = nn.LSTM(4, 4)
+        self.frozen = nn.Parameter(torch.zeros(4), requires_grad=False)
+
+    def forward(self, x):
+        x = self.stack(self.block(x))
+        for item in self.items:
+            x = item(x)
+        y, _ = self.lstm(x.unsqueeze(0))
+        return F.linear(self.tied(x), torch.randn(4, 4)) + y.squeeze(0) + self.frozen
+
+    @torch.jit.export
+    def extra(self, x: torch.Tensor):
+        return self.block.helper(x)
+
+
+class MadeInForward(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.block = Block()
+
+    def forward(self, x):
+        return nn.Linear(4, 2)(self.block(x)) + torch.tensor(2.0)
+
+
+class Convolutions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True),
+                                 nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 2))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class Flow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x, more: dict[str, torch.Tensor], start: torch.Tensor | None = None):
+        future = torch.jit.fork(self.fc, x)
+        y = x if start is None else start
+        for _, value in more.items():
+            y = y + torch.sigmoid(value)
+        while bool(y.sum() < 3):
+            y = torch.exp(y)
+        assert y.dim() == 2, "bad"
+        return torch.jit.wait(future) + y
+
+
+LIBRARY = torch.library.Library("torchvet_test", "DEF")
+LIBRARY.define("scaled(Tensor x, int k) -> Tensor")
+LIBRARY.define("both(Tensor x) -> (Tensor, Tensor)")
+
+
+class Custom(nn.Module):
+    """Operators that the worker's LibTorch does not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        a, b = torch.ops.torchvet_test.both(self.fc(x))
+        return torch.ops.torchvet_test.scaled(a, 3) @ b
+
+
+def make(folder):
+    torch.manual_seed(0)
+    sample = torch.randn(3, 4)
+    image = torch.randn(1, 3, 8, 8)
+    shared = Net().eval()
+    shared.block.train()
+    quantized = torch.ao.quantization.quantize_dynamic(
+        nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)), {nn.Linear})
+    programs = {
+        "scripted": torch.jit.script(Net()),
+        "scripted_eval": torch.jit.script(Net().eval()),
+        "mixed": torch.jit.script(shared),
+        "traced": torch.jit.trace(Net().eval(), sample, check_trace=False),
+        "traced_train": torch.jit.trace(Net(), sample, check_trace=False),
+        "made_in_forward": torch.jit.trace(MadeInForward(), sample, check_trace=False),
+        "conv_scripted": torch.jit.script(Convolutions()),
+        "conv_traced": torch.jit.trace(Convolutions().eval(), image),
+        "conv_frozen": torch.jit.freeze(torch.jit.script(Convolutions().eval())),
+        "frozen": torch.jit.freeze(torch.jit.script(Net().eval())),
+        "quantized": torch.jit.script(quantized),
+        "quantized_frozen": torch.jit.freeze(torch.jit.script(quantized.eval())),
+        "flow": torch.jit.script(Flow()),
+        "custom": torch.jit.script(Custom()),
+    }
+    for name, program in programs.items():
+        torch.jit.save(program, str(folder / f"{name}.pt"))
+    return [folder / f"{name}.pt" for name in programs]
+
+
+def without_source_maps(path):
+    stripped = path.with_name("no_maps.pt")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(stripped, "w") as new:
+        for member in old.infolist():
+            if not member.filename.endswith(".debug_pkl"):
+                new.writestr(member.filename, old.read(member))
+    return stripped
+
+
+def compare_places_in_code(dump):
+    """Without source maps every operator has a line of the archive's own code."""
+    return [f"{node['op']} has no place in the code" for graph in dump["graphs"]
+            for node in graph["nodes"]
+            if not node["frames"] or not node["frames"][0]["file"].startswith("code/__torch__")]
+
+
+def place_of(node):
+    """File and line of the innermost frame: in the author's source, or of a traced stack. torch
+    finds none where a generated name begins the expression; there ours is not compared."""
+    text = node.sourceRange()
+    match = re.match(r'\s*File "([^"]*)", line (\d+)', text)
+    if match:
+        return f"{match.group(1)}:{match.group(2)}"
+    match = re.match(r"\s*(.*)\((\d+)\): ", text)
+    return f"{match.group(1)}:{match.group(2)}" if match else ""
+
+
+def attribute_path(value):
+    names = []
+    node = value.node()
+    while node.kind() == "prim::GetAttr":
+        names.append(node.s("name"))
+        node = node.inputsAt(0).node()
+    return ".".join(reversed(names)) if node.kind() == "prim::Param" else None
+
+
+def torch_graph(method):
+    graph = method.inlined_graph
+    for _ in range(2):
+        torch._C._jit_pass_peephole(graph)
+        torch._C._jit_pass_constant_propagation_immutable_types(graph)
+    operators, read = collections.Counter(), set()
+
+    def walk(block):
+        for node in block.nodes():
+            if not PLUMBING.match(node.kind()):
+                operators[node.kind(), place_of(node)] += 1
+            for value in node.inputs():
+                if str(value.type()) == "Tensor":
+                    path = attribute_path(value)
+                    if path:
+                        read.add(path)
+            for inner in node.blocks():
+                walk(inner)
+
+    walk(graph)
+    return operators, read
+
+
+def our_graph(graph):
+    operators, read = collections.Counter(), set()
+    for node in graph["nodes"]:
+        frames = node["frames"]
+        where = f"{frames[0]['file']}:{frames[0]['line']}" if frames else ""
+        if not PLUMBING.match(node["op"]):
+            operators[node["op"], "" if node["op"] == "prim::SetAttr" else where] += 1
+        for used in node["inputs"]:
+            value = graph["values"][used["value"]]
+            if value["type"] == "tensor" and "attribute" in value:
+                read.add(value["attribute"])
+    return operators, read
+
+
+def tensor_facts(named):
+    return {name: {"shape": list(t.shape), "dtype": str(t.dtype).removeprefix("torch."),
+                   "requires_grad": t.requires_grad, "device": str(t.device)}
+            for name, t in named}
+
+
+def registered(dump, what):
+    names = [(module["path"] + "." if module["path"] else "") + name
+             for module in dump["modules"] for name in module[what]]
+    return {name: dump["tensors"][name] for name in names}
+
+
+def compare(path, dump):
+    loaded = torch.jit.load(str(path), map_location="cpu")
+    wrong = []
+
+    def same(what, ours, theirs):
+        if ours != theirs:
+            wrong.append(f"{what}:\n    ours   {ours}\n    torch  {theirs}")
+
+    same("gaps", dump["gaps"], [])
+    has_flag = {module["path"] for module in dump["modules"] if module["training"] is not None}
+    same("modules", {m["path"]: m["class"].rsplit(".", 1)[-1] for m in dump["modules"]},
+         {name: m.original_name for name, m in loaded.named_modules(remove_duplicate=False)})
+    same("training", {m["path"]: m["training"] for m in dump["modules"] if m["path"] in has_flag},
+         {name: m.training for name, m in loaded.named_modules(remove_duplicate=False)
+          if hasattr(m, "training") and name in has_flag})
+    same("parameters", registered(dump, "parameters"),
+         tensor_facts(loaded.named_parameters(remove_duplicate=False)))
+    same("buffers", registered(dump, "buffers"),
+         tensor_facts(loaded.named_buffers(remove_duplicate=False)))
+
+    same("methods", [g["method"] for g in dump["graphs"]][:1],
+         ["forward"] if hasattr(loaded, "forward") else [])
+    for graph in dump["graphs"]:
+        operators, read = our_graph(graph)
+        expected, expected_read = torch_graph(getattr(loaded, graph["method"]))
+        same(f"operators of {graph['method']}: too many", operators - expected,
+             collections.Counter())
+        same(f"operators of {graph['method']}: missing", expected - operators,
+             collections.Counter())
+        same(f"tensors read by {graph['method']}", sorted(read), sorted(expected_read))
+    return wrong
+
+
+def main():
+    program, worker, *archives = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as name:
+        paths = make(pathlib.Path(name)) + [pathlib.Path(a) for a in archives]
+        paths.append(without_source_maps(paths[0]))
+        output = subprocess.run([program, worker, *map(str, paths)], check=True,
+                                capture_output=True, text=True).stdout
+        dumps = [json.loads(line) for line in output.splitlines()]
+        assert len(dumps) == len(paths)
+        failed = False
+        for path, dump in zip(paths, dumps):
+            bare = path.name == "no_maps.pt"
+            wrong = compare_places_in_code(dump) if bare else compare(path, dump)
+            nodes = sum(len(graph["nodes"]) for graph in dump["graphs"])
+            print(f"{'differs' if wrong else 'agrees '}  {path.name}: {len(dump['modules'])} "
+                  f"modules, {len(dump['tensors'])} tensor names, {len(dump['graphs'])} graphs, "
+                  f"{nodes} nodes")
+            for line in wrong:
+                print("  " + line)
+            failed = failed or bool(wrong)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+// What every reader promises about the model, whatever the bytes were: an index points at something
+// that exists, and a view lies inside the file. Rules rely on it without checking again.
+
+#include <algorithm>
+#include <type_traits>
+#include <variant>
+
+#include "examine.h"
+
+namespace torchvet {
+namespace {
+
+class Checker {
+ public:
+  Checker(const Artifact& artifact, ByteView file) : artifact_(artifact), file_(file) {}
+
+  std::string run() {
+    for (const Storage& storage : artifact_.storages) check(storage);
+    for (const Tensor& tensor : artifact_.tensors) check(tensor);
+    for (ObjectId id = 0; id < artifact_.objects.size(); ++id) check(artifact_.objects.at(id));
+    for (const PickleProgram& pickle : artifact_.pickles) check(pickle);
+    for (const Module& module : artifact_.modules) check(module);
+    for (const StateDict& dict : artifact_.state_dicts) check(dict);
+    for (const OptimizerState& optimizer : artifact_.optimizers) check(optimizer);
+    for (const TensorId id : artifact_.graph_constants) tensor(id, "graph constant");
+    for (const Fault& fault : artifact_.faults) {
+      require(!fault.error.detail.empty(), "a fault says nothing");
+    }
+    for (const Gap& gap : artifact_.gaps) {
+      require(!gap.what.empty() && !gap.why.empty(), "a gap says nothing");
+    }
+    require(artifact_.faults.empty() || !artifact_.gaps.empty(), "a fault left no gap");
+    return problem_;
+  }
+
+ private:
+  void require(bool condition, const char* what) {
+    if (!condition && problem_.empty()) problem_ = what;
+  }
+  void object(ObjectId id, const char* what) {
+    require(id == kNoObject || artifact_.objects.contains(id), what);
+  }
+  void tensor(TensorId id, const char* what) { require(id < artifact_.tensors.size(), what); }
+  void member(const std::optional<MemberId>& id, const char* what) {
+    require(!id || *id < artifact_.members.size(), what);
+  }
+
+  void check(const Storage& storage) {
+    member(storage.member, "a storage names a member that does not exist");
+    if (storage.bytes.empty()) return;
+    const std::uint64_t begin = storage.bytes.offset();
+    require(storage.present, "an absent storage has bytes");
+    require(begin <= file_.size() && storage.bytes.size() <= file_.size() - begin,
+            "a storage lies outside the file");
+    require(storage.bytes.data() == file_.data() + begin, "a storage's offset is not its place");
+  }
+
+  void check(const Tensor& tensor) {
+    require(!tensor.storage || *tensor.storage < artifact_.storages.size(),
+            "a tensor names a storage that does not exist");
+    require(tensor.layout != Layout::kStrided || tensor.shape.size() == tensor.strides.size(),
+            "a strided tensor has not one stride a dimension");
+    member(tensor.member, "a tensor names a member that does not exist");
+  }
+
+  void check(const Object& object_value) {
+    std::visit(
+        [&](const auto& value) {
+          using T = std::decay_t<decltype(value)>;
+          if constexpr (std::is_same_v<T, Object::List> || std::is_same_v<T, Object::Tuple> ||
+                        std::is_same_v<T, Object::Set>) {
+            for (const ObjectId id : value.items) object(id, "a container holds no object");
+          } else if constexpr (std::is_same_v<T, Object::Dict>) {
+            pairs(value.items);
+          } else if constexpr (std::is_same_v<T, Object::Call>) {
+            for (const ObjectId id :
+                 {value.callable, value.arguments, value.keyword_arguments, value.state}) {
+              object(id, "a call refers to no object");
+            }
+            for (const ObjectId id : value.appended) object(id, "a call appended no object");
+            pairs(value.items);
+          } else if constexpr (std::is_same_v<T, Object::Persistent>) {
+            object(value.id, "a persistent id is no object");
+          } else if constexpr (std::is_same_v<T, Object::TensorRef>) {
+            tensor(value.tensor, "an object stands for a tensor that does not exist");
+          } else if constexpr (std::is_same_v<T, Object::StorageRef>) {
+            require(value.storage < artifact_.storages.size(),
+                    "an object stands for a storage that does not exist");
+          }
+        },
+        object_value.value);
+  }
+  void pairs(const std::vector<std::pair<ObjectId, ObjectId>>& items) {
+    for (const auto& [key, value] : items) {
+      object(key, "a key is no object");
+      object(value, "a value is no object");
+    }
+  }
+
+  void check(const PickleProgram& pickle) {
+    member(pickle.member, "a pickle names a member that does not exist");
+    object(pickle.root, "the root of a pickle is no object");
+    for (const PickleProgram::Call& call : pickle.calls) {
+      object(call.object, "a recorded call is no object");
+    }
+  }
+
+  void check(const Module& module) {
+    require(!module.parent || *module.parent < artifact_.modules.size(),
+            "the parent of a module does not exist");
+    for (const auto& [name, child] : module.children) {
+      require(child < artifact_.modules.size(), "the child of a module does not exist");
+    }
+    for (const std::vector<ModuleTensor>* list :
+         {&module.parameters, &module.buffers, &module.tensor_attributes}) {
+      for (const ModuleTensor& item : *list) {
+        if (item.tensor) tensor(*item.tensor, "a module holds a tensor that does not exist");
+      }
+    }
+    object(module.object, "the object of a module does not exist");
+  }
+
+  void check(const StateDict& dict) {
+    for (const StateEntry& entry : dict.entries) tensor(entry.tensor, "a state_dict entry is none");
+    object(dict.object, "the object of a state_dict does not exist");
+  }
+
+  void check(const OptimizerState& optimizer) {
+    for (const OptimizerEntry& entry : optimizer.state) {
+      if (entry.step_tensor) tensor(*entry.step_tensor, "an optimizer's step is no tensor");
+      for (const auto& [name, id] : entry.slots) tensor(id, "an optimizer's slot is no tensor");
+    }
+    object(optimizer.object, "the object of an optimizer does not exist");
+  }
+
+  const Artifact& artifact_;
+  ByteView file_;
+  std::string problem_;
+};
+
+}  // namespace
+
+std::string broken_promise(const Artifact& artifact, ByteView file) {
+  return Checker(artifact, file).run();
+}
+
+}  // namespace torchvet

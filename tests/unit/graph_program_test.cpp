@@ -1,0 +1,147 @@
+// The real worker on programs that torch.jit.save would not write.
+#include <string>
+
+#include "graph/worker_client.h"
+#include "unit/catch.h"
+
+namespace torchvet {
+namespace {
+
+constexpr const char* kHeader =
+    "class Net(Module):\n  __parameters__ = []\n  __buffers__ = []\n  training : bool\n";
+
+Artifact program(const std::string& code) {
+  Artifact artifact;
+  artifact.script.emplace();
+  artifact.script->root_class = "__torch__.Net";
+  artifact.script->version = 3;
+  artifact.script->code.push_back({"__torch__.py", code, {}});
+  return artifact;
+}
+
+std::string forward(const std::string& body) {
+  return std::string(kHeader) + "  def forward(self: __torch__.Net, x: Tensor) -> Tensor:\n" + body;
+}
+
+Artifact run(GraphWorker& worker, const std::string& code, const Limits& limits = {}) {
+  Artifact artifact = program(code);
+  worker.read_graphs(artifact, limits);
+  return artifact;
+}
+
+std::string only_gap(const Artifact& artifact) {
+  CHECK(artifact.graphs.empty());
+  return artifact.gaps.size() == 1 ? artifact.gaps[0].why : "";
+}
+
+bool has_op(const Graph& graph, std::string_view op) {
+  for (const Node& node : graph.nodes) {
+    if (node.op == op) return true;
+  }
+  return false;
+}
+
+/// f0 calls f1 `width` times, f1 calls f2 `width` times, ...
+std::string calls_of_calls(int depth, int width) {
+  std::string code = forward("    return __torch__.f0(x, )\n");
+  for (int i = 0; i < depth; ++i) {
+    code += "def f" + std::to_string(i) + "(x: Tensor) -> Tensor:\n";
+    for (int k = 0; k < width; ++k) {
+      code += "  x" + std::to_string(k) + " = __torch__.f" + std::to_string(i + 1) + "(x, )\n";
+    }
+    code += "  return x0\n";
+  }
+  return code + "def f" + std::to_string(depth) +
+         "(x: Tensor) -> Tensor:\n  return torch.relu(x)\n";
+}
+
+}  // namespace
+
+TEST_CASE("A call is followed, and the module path is that of its owner") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  const std::string code = std::string(kHeader) +
+                           "  sub : __torch__.Sub\n"
+                           "  def forward(self: __torch__.Net, x: Tensor) -> Tensor:\n"
+                           "    sub = self.sub\n    return (sub).forward(x, )\n"
+                           "class Sub(Module):\n  __parameters__ = [\"w\", ]\n  __buffers__ = []\n"
+                           "  w : Tensor\n"
+                           "  def forward(self: __torch__.Sub, x: Tensor) -> Tensor:\n"
+                           "    w = self.w\n    return torch.matmul(x, w)\n";
+  const Artifact artifact = run(worker, code);
+  CHECK(artifact.gaps.empty());
+  REQUIRE(artifact.graphs.size() == 1);
+  const Graph& graph = artifact.graphs[0];
+  REQUIRE(graph.nodes.size() == 1);
+  CHECK(graph.nodes[0].op == "aten::matmul");
+  CHECK(graph.nodes[0].module_path == "sub");
+  CHECK(graph.nodes[0].inputs[1].argument == "other");
+  CHECK(graph.values[graph.nodes[0].inputs[1].value].attribute == "sub.w");
+  CHECK_FALSE(worker.libtorch_version().empty());
+}
+
+TEST_CASE("A branch that a literal decides is the only one left") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  const Artifact artifact = run(
+      worker, forward("    if False:\n      y = torch.tanh(x)\n    else:\n      y = torch.relu(x)\n"
+                      "    return y\n"));
+  REQUIRE(artifact.graphs.size() == 1);
+  CHECK(has_op(artifact.graphs[0], "aten::relu"));
+  CHECK_FALSE(has_op(artifact.graphs[0], "aten::tanh"));
+  CHECK_FALSE(has_op(artifact.graphs[0], "prim::If"));
+}
+
+TEST_CASE("A list that the program changes is no literal") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  const Artifact artifact =
+      run(worker, forward("    a = [1, 2]\n    _0 = torch.append(a, 3)\n"
+                          "    return torch.reshape(torch.reshape(x, a), [3, 4])\n"));
+  REQUIRE(artifact.graphs.size() == 1);
+  const Graph& graph = artifact.graphs[0];
+  CHECK(has_op(graph, "prim::ListConstruct"));
+  const Value& fixed = graph.values[graph.nodes.back().inputs[1].value];
+  REQUIRE(fixed.literal);
+  CHECK(std::get<std::vector<std::int64_t>>(fixed.literal->value) ==
+        std::vector<std::int64_t>{3, 4});
+}
+
+TEST_CASE("Operators that LibTorch does not know stand in the graph") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  const Artifact artifact =
+      run(worker, forward("    a, b, = ops.none.two(x)\n    c = torch.not_yet_invented(a, b)\n"
+                          "    return c\n"));
+  CHECK(artifact.gaps.empty());
+  REQUIRE(artifact.graphs.size() == 1);
+  CHECK(has_op(artifact.graphs[0], "none::two"));
+  CHECK(has_op(artifact.graphs[0], "aten::not_yet_invented"));
+}
+
+TEST_CASE("What LibTorch refuses is a gap with its reason") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  CHECK(only_gap(run(worker, "no code at all")).find("LibTorch refuses") != std::string::npos);
+  CHECK(only_gap(run(worker, forward("    return (self).forward(x, )\n"))).find("recursively") !=
+        std::string::npos);
+  const std::string foreign = std::string(kHeader) +
+                              "  a : __torch__.torch.classes.foo.Bar\n"
+                              "  def forward(self: __torch__.Net, x: Tensor) -> Tensor:\n"
+                              "    return x\n";
+  CHECK(only_gap(run(worker, foreign)).find("foo.Bar") != std::string::npos);
+}
+
+TEST_CASE("Calls that multiply end at the limit") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  Limits limits;
+  limits.graph_nodes = 10'000;
+  CHECK(only_gap(run(worker, calls_of_calls(40, 4), limits)).find("graph_nodes") !=
+        std::string::npos);
+}
+
+TEST_CASE("A program that kills the worker costs only its own graph") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  constexpr std::size_t kDeep = 1'000'000;
+  const std::string deep =
+      forward("    return " + std::string(kDeep, '(') + "x" + std::string(kDeep, ')') + "\n");
+  CHECK(only_gap(run(worker, deep)).find("ended with signal") != std::string::npos);
+  CHECK(run(worker, forward("    return torch.relu(x)\n")).graphs.size() == 1);
+}
+
+}  // namespace torchvet

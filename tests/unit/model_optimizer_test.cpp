@@ -1,0 +1,163 @@
+// Which parameter an optimizer's number is, and which never got a gradient.
+#include "model/optimizer_alignment.h"
+#include "model/optimizer_evidence.h"
+#include "unit/catch.h"
+
+using namespace torchvet;
+
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+TensorId add_tensor(Artifact& artifact, Shape shape) {
+  Tensor tensor;
+  tensor.dtype = DType::kFloat32;
+  tensor.shape = std::move(shape);
+  artifact.tensors.push_back(std::move(tensor));
+  return static_cast<TensorId>(artifact.tensors.size() - 1);
+}
+
+void add_model(Artifact& artifact, std::vector<std::pair<std::string, Shape>> entries) {
+  StateDict model;
+  for (auto& [name, shape] : entries) {
+    model.entries.push_back({name, add_tensor(artifact, shape)});
+  }
+  artifact.state_dicts.push_back(std::move(model));
+}
+
+/// One group a list; an empty shape stands for a parameter without state.
+OptimizerState optimizer_of(Artifact& artifact, const std::vector<std::vector<Shape>>& groups) {
+  OptimizerState optimizer;
+  int key = 0;
+  for (const std::vector<Shape>& shapes : groups) {
+    ParamGroup group;
+    for (const Shape& shape : shapes) {
+      group.params.push_back(std::to_string(key));
+      if (!shape.empty()) {
+        OptimizerEntry entry;
+        entry.key = std::to_string(key);
+        entry.step = 5;
+        entry.slots.emplace_back("exp_avg_sq", add_tensor(artifact, shape));
+        optimizer.state.push_back(std::move(entry));
+      }
+      ++key;
+    }
+    optimizer.groups.push_back(std::move(group));
+  }
+  return optimizer;
+}
+
+std::vector<std::string> names_of(const OptimizerAlignment& alignment) {
+  std::vector<std::string> names;
+  for (const AlignedParameter& parameter : alignment.parameters) {
+    names.push_back(parameter.parameter ? parameter.parameter->name : "?");
+  }
+  return names;
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("one group of as many as the model has: by position") {
+  Artifact artifact;
+  add_model(artifact, {{"a.weight", {4, 4}}, {"a.bias", {4}}, {"b.weight", {4, 4}}});
+  const OptimizerState optimizer = optimizer_of(artifact, {{{4, 4}, {}, {4, 4}}});
+  CHECK(names_of(align_optimizer(artifact, optimizer)) == Names{"a.weight", "a.bias", "b.weight"});
+}
+
+TEST_CASE("batch norm statistics are left out when the count asks for it") {
+  Artifact artifact;
+  add_model(artifact, {{"bn.weight", {4}},
+                       {"bn.running_mean", {4}},
+                       {"bn.running_var", {4}},
+                       {"fc.weight", {2, 4}}});
+  const OptimizerState optimizer = optimizer_of(artifact, {{{4}, {2, 4}}});
+  CHECK(names_of(align_optimizer(artifact, optimizer)) == Names{"bn.weight", "fc.weight"});
+}
+
+TEST_CASE("a name like a buffer's is a parameter when the count says so") {
+  Artifact artifact;
+  add_model(artifact, {{"rbf.inv_freq", {3}}, {"fc.weight", {2, 3}}});
+  const OptimizerState optimizer = optimizer_of(artifact, {{{}, {2, 3}}});
+  CHECK(names_of(align_optimizer(artifact, optimizer)) == Names{"rbf.inv_freq", "fc.weight"});
+}
+
+TEST_CASE("tied weights are listed once, under their first name") {
+  Artifact artifact;
+  add_model(artifact, {{"embed.weight", {5, 3}}, {"norm.weight", {3}}, {"out.weight", {5, 3}}});
+  artifact.storages.resize(2);
+  artifact.tensors[0].storage = artifact.tensors[2].storage = 0;
+  artifact.tensors[1].storage = 1;
+  const OptimizerState optimizer = optimizer_of(artifact, {{{5, 3}, {3}}});
+  CHECK(names_of(align_optimizer(artifact, optimizer)) == Names{"embed.weight", "norm.weight"});
+}
+
+TEST_CASE("several groups: only what the first and the last possible place agree on") {
+  Artifact artifact;
+  add_model(artifact, {{"a.weight", {4, 4}},
+                       {"a.bias", {4}},
+                       {"b.weight", {2, 4}},
+                       {"b.bias", {2}},
+                       {"c.bias", {2}}});
+  const OptimizerState optimizer = optimizer_of(artifact, {{{4, 4}, {2, 4}}, {{4}, {2}}});
+  CHECK(names_of(align_optimizer(artifact, optimizer)) ==
+        Names{"a.weight", "b.weight", "a.bias", "?"});
+}
+
+TEST_CASE("names that the optimizer keeps settle it") {
+  Artifact artifact;
+  add_model(artifact, {{"a", {2}}, {"b", {2}}});
+  OptimizerState optimizer = optimizer_of(artifact, {{{2}, {2}}});
+  optimizer.groups[0].param_names = {"b", "a"};
+  CHECK(names_of(align_optimizer(artifact, optimizer)) == Names{"b", "a"});
+}
+
+TEST_CASE("shapes that fit nowhere decide nothing") {
+  Artifact artifact;
+  add_model(artifact, {{"a", {2}}, {"b", {3}}});
+  const OptimizerState optimizer = optimizer_of(artifact, {{{9}, {3}}});
+  CHECK(names_of(align_optimizer(artifact, optimizer)) == Names{"?", "?"});
+  CHECK(names_of(align_optimizer(Artifact{}, optimizer)) == Names{"?", "?"});
+}
+
+TEST_CASE("parameters without state are grouped by the module that holds them all") {
+  Artifact artifact;
+  add_model(artifact, {{"stem.weight", {4, 4}},
+                       {"spare.0.weight", {4, 4}},
+                       {"spare.0.bias", {4}},
+                       {"spare.2.weight", {4, 4}},
+                       {"fit.scale", {3}},
+                       {"fit.shift", {3}}});
+  const OptimizerState optimizer = optimizer_of(artifact, {{{4, 4}, {}, {}, {}, {}, {3}}});
+  GradientEvidence evidence = gradient_evidence(artifact, optimizer);
+  CHECK(evidence.listed == 6);
+  CHECK(evidence.unreached == 4);
+  CHECK(evidence.unnamed == 0);
+  REQUIRE(evidence.groups.size() == 2);
+  CHECK(evidence.groups[0].module == "spare");
+  CHECK(evidence.groups[0].parameters.size() == 3);
+  CHECK(evidence.groups[1].parameters.size() == 1);
+  CHECK(evidence.groups[1].parameters[0].entry.name == "fit.scale");
+}
+
+TEST_CASE("an optimizer that keeps no state says nothing") {
+  Artifact artifact;
+  add_model(artifact, {{"a", {2}}, {"b", {3}}});
+  CHECK(gradient_evidence(artifact, optimizer_of(artifact, {{{}, {}}})).unreached == 0);
+}
+
+TEST_CASE("second moments that are all zero count, once they were computed") {
+  Artifact artifact;
+  add_model(artifact, {{"a", {2}}, {"b", {3}}});
+  const OptimizerState optimizer = optimizer_of(artifact, {{{2}, {3}}});
+  CHECK(gradient_evidence(artifact, optimizer).unreached == 0);
+  ValueFacts zeros;
+  zeros.computed = kMoments;
+  zeros.count = zeros.zero = 2;
+  artifact.tensors[*second_moment_of(optimizer.state[0])].values = zeros;
+  const GradientEvidence evidence = gradient_evidence(artifact, optimizer);
+  REQUIRE(evidence.groups.size() == 1);
+  CHECK(evidence.groups[0].parameters[0].entry.name == "a");
+  CHECK(evidence.groups[0].parameters[0].zero_moments);
+}
