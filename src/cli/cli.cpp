@@ -49,9 +49,9 @@ int dispatch(const std::vector<std::string>& argv) {
     case Verb::kCheck:
       return run_check(*options, argv);
     case Verb::kDrift:
-      return kExitError;
+      return run_drift(*options, argv);
     case Verb::kInspect:
-      return kExitError;
+      return run_inspect(*options);
     case Verb::kExplain:
       return run_explain(*options);
     case Verb::kRules:

@@ -2,13 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <atomic>
 #include <exception>
 #include <set>
-#include <thread>
 
-#include "cli/interrupt.h"
+#include "cli/parallel.h"
 #include "engine/runner.h"
 #include "formats/detect.h"
 #include "formats/read.h"
@@ -17,8 +14,6 @@
 
 namespace torchvet {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// A file in which nothing could be looked at must never pass. The readers say why; this is the
 /// last net, for a file whose format no rule that ran has judged.
@@ -71,37 +66,19 @@ ReportedArtifact describe(const Input& input, const Artifact& artifact) {
 }
 
 Scanner::Scanner(const Settings& settings)
-    : settings_(settings), wants_graph_(needs_graph(settings.rules)) {
-  if (settings.timeout) deadline_ = Clock::now() + *settings.timeout;
-}
-
-bool Scanner::out_of_time(std::vector<Gap>& gaps, std::string_view what) const {
-  if (interrupted()) {
-    gaps.push_back({std::string(what), "interrupted"});
-    return true;
-  }
-  if (deadline_ && Clock::now() >= *deadline_) {
-    gaps.push_back({std::string(what), "the time given by --timeout is over"});
-    return true;
-  }
-  return false;
-}
+    : settings_(settings), wants_graph_(needs_graph(settings.rules)), deadline_(settings.timeout) {}
 
 void Scanner::read_graphs(Artifact& artifact) {
-  Limits limits = settings_.limits;
-  if (deadline_) {
-    const auto left = std::chrono::ceil<std::chrono::seconds>(*deadline_ - Clock::now()).count();
-    limits.worker_seconds = std::min(limits.worker_seconds,
-                                     static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1)));
+  {
+    const std::lock_guard lock(worker_mutex_);
+    worker_.read_graphs(artifact, deadline_.within(settings_.limits));
   }
-  const std::lock_guard lock(worker_mutex_);
-  worker_.read_graphs(artifact, limits);
   analyse_graphs(artifact);
 }
 
 void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
   ReportedArtifact& reported = checked.artifact;
-  if (out_of_time(reported.gaps, "file")) return;
+  if (deadline_.over(reported.gaps, "file")) return;
   if (wants_graph_ && detect(source->bytes(), settings_.limits).format == Format::kTorchScript) {
     const std::lock_guard lock(worker_mutex_);
     worker_.start_early();
@@ -109,13 +86,12 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
   Artifact artifact = read_artifact(source, {settings_.limits, wants_graph_});
   const bool has_program =
       wants_graph_ && artifact.format == Format::kTorchScript && artifact.script.has_value();
-  if (has_program && !out_of_time(artifact.gaps, "graphs")) {
+  if (has_program && !deadline_.over(artifact.gaps, "graphs")) {
     read_graphs(artifact);
-    analyse_graphs(artifact);
   }
   if (!settings_.skip_values) {
     const ValuePlan plan = plan_values(settings_.rules, artifact);
-    if (!plan.items.empty() && !out_of_time(artifact.gaps, "values")) {
+    if (!plan.items.empty() && !deadline_.over(artifact.gaps, "values")) {
       compute_values(artifact, plan, settings_.limits);
     }
   }
@@ -151,17 +127,8 @@ Checked Scanner::check_one(const Input& input, Progress& progress) {
 std::vector<Checked> Scanner::check(const std::vector<Input>& inputs) {
   std::vector<Checked> results(inputs.size());
   Progress progress(use_progress(settings_.progress), inputs.size());
-  std::atomic<std::size_t> next = 0;
-  const auto work = [&] {
-    for (std::size_t i = next++; i < inputs.size(); i = next++) {
-      results[i] = check_one(inputs[i], progress);
-    }
-  };
-  const std::size_t wanted = std::min<std::size_t>(settings_.jobs, inputs.size());
-  std::vector<std::thread> helpers;
-  for (std::size_t i = 1; i < wanted; ++i) helpers.emplace_back(work);
-  work();
-  for (std::thread& helper : helpers) helper.join();
+  for_each_parallel(inputs.size(), settings_.jobs,
+                    [&](std::size_t i) { results[i] = check_one(inputs[i], progress); });
   return results;
 }
 

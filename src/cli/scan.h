@@ -1,12 +1,11 @@
 #pragma once
 
-#include <chrono>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/deadline.h"
 #include "cli/inputs.h"
 #include "cli/settings.h"
 #include "engine/verdict.h"
@@ -31,11 +30,10 @@ class Scanner {
   Checked check_one(const Input& input, Progress& progress);
   void analyse(const std::shared_ptr<Source>& source, Checked& checked);
   void read_graphs(Artifact& artifact);
-  bool out_of_time(std::vector<Gap>& gaps, std::string_view what) const;
 
   const Settings& settings_;
   bool wants_graph_;
-  std::optional<std::chrono::steady_clock::time_point> deadline_;
+  Deadline deadline_;
   GraphWorker worker_;
   std::mutex worker_mutex_;
 };

@@ -211,7 +211,10 @@ OptimizerAlignment align_optimizer(const Artifact& artifact, const OptimizerStat
     best_count = count;
   }
   for (std::size_t i = 0; i < listed.size(); ++i) {
-    best.parameters.push_back({listed[i].key, listed[i].entry, std::move(best_names[i])});
+    AlignedParameter parameter{listed[i].key, listed[i].entry};
+    if (listed[i].shape) parameter.shape = *listed[i].shape;
+    parameter.parameter = std::move(best_names[i]);
+    best.parameters.push_back(std::move(parameter));
   }
   return best;
 }

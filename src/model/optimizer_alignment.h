@@ -22,7 +22,9 @@ namespace torchvet {
 struct AlignedParameter {
   ParameterKey key;
   const OptimizerEntry* entry = nullptr;  ///< null: the optimizer has no state for it
-  std::optional<StateEntry> parameter;    ///< none: undecided
+  /// As its state tells it; none without state.
+  std::optional<std::vector<std::int64_t>> shape;
+  std::optional<StateEntry> parameter;  ///< none: undecided
 };
 
 struct OptimizerAlignment {

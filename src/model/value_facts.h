@@ -48,6 +48,12 @@ struct ValueFacts {
   std::optional<FingerprintEvidence> fingerprint;
 };
 
+/// True when the numbers were counted and every one of them is zero.
+[[nodiscard]] inline bool all_zero(const std::optional<ValueFacts>& values) {
+  return values && (values->computed & kMoments) != 0 && values->count > 0 &&
+         values->zero == values->count;
+}
+
 /// Which tensors to read, and what for. Made by the engine from the rules that are enabled.
 struct ValuePlan {
   struct Item {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "model/artifact.h"
+#include "model/series.h"
 #include "rule/finding.h"
 
 namespace torchvet {
@@ -26,17 +27,6 @@ struct Intent {
   Purpose purpose = Purpose::kByKind;
   std::string target_device;  ///< "cpu", "cuda"; empty: unknown
   std::string target_torch;   ///< "2.9"; empty: the newest known
-};
-
-/// Checkpoints of one training run, oldest first. Every tensor of the models' state_dicts has its
-/// digest.
-struct Series {
-  struct Snapshot {
-    const Artifact* artifact = nullptr;
-    std::optional<double> step;  ///< global step or epoch, when the file or its name tells
-    std::string step_source;     ///< "global_step in the file", "number in the name", "order given"
-  };
-  std::vector<Snapshot> snapshots;
 };
 
 using Check = std::vector<Finding> (*)(const Artifact&, const Intent&);

@@ -1,0 +1,114 @@
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "rule/rule.h"
+
+namespace torchvet::rules {
+namespace {
+
+constexpr std::string_view kDoc = R"md(
+## What it does
+Compares the model in each checkpoint of a series with the one before and reports tensors that are new,
+gone, or have another shape or element type.
+
+## Why it matters
+The checkpoints are not of one model: `load_state_dict` fails between them, or, with `strict=False`,
+leaves what does not fit as the initialisation drew it.
+
+## Example
+```
+2 tensors are new, 1 has another shape: this is not the model of runs/step_100.pt
+```
+
+## What to do
+Compare the code or the configuration that wrote the two files. If the change is meant, compare only the
+checkpoints on one side of it.
+
+## Limits
+A prefix before every name (`module.`, `_orig_mod.`) is no change. A checkpoint without a model is passed
+over and reported as not analysed.
+
+## References
+`torch.nn.Module.load_state_dict`.
+)md";
+
+constexpr std::size_t kMaxNamed = 4;  ///< of each kind of change
+
+std::string shape_text(const Tensor& tensor) {
+  return fmt::format("{} [{}]", name_of(tensor.dtype), fmt::join(tensor.shape, ", "));
+}
+
+struct Changes {
+  std::vector<std::string> added, gone, shape, type;
+};
+
+Changes changes(const Series& series, const std::vector<Track>& tracks, std::size_t to) {
+  Changes found;
+  for (const Track& track : tracks) {
+    const auto before = track.at[to - 1], after = track.at[to];
+    if (!before && !after) continue;
+    if (!before || !after) {
+      (before ? found.gone : found.added).push_back(fmt::format("`{}`", track.name));
+      continue;
+    }
+    const Tensor& old_tensor = series.snapshots[to - 1].artifact->tensors[*before];
+    const Tensor& new_tensor = series.snapshots[to].artifact->tensors[*after];
+    if (old_tensor.shape == new_tensor.shape && old_tensor.dtype == new_tensor.dtype) continue;
+    (old_tensor.shape != new_tensor.shape ? found.shape : found.type)
+        .push_back(fmt::format("`{}`, {} before, {} now", track.name, shape_text(old_tensor),
+                               shape_text(new_tensor)));
+  }
+  return found;
+}
+
+void describe(Finding& finding, std::string_view what, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  finding.message += fmt::format("{}{} {}", finding.message.empty() ? "" : ", ", names.size(), what);
+  std::string listed;
+  for (std::size_t i = 0; i < names.size() && i < kMaxNamed; ++i) {
+    listed += fmt::format("{}{}", i > 0 ? "; " : "", names[i]);
+  }
+  if (names.size() > kMaxNamed) listed += fmt::format("; and {} more", names.size() - kMaxNamed);
+  finding.evidence.push_back({"series", fmt::format("{}: {}", what, listed)});
+}
+
+std::vector<Finding> check(const Series& series, const Intent&) {
+  const std::vector<Track> tracks = tracks_of(series);
+  std::vector<Finding> findings;
+  for (std::size_t to = 1; to < series.snapshots.size(); ++to) {
+    const Changes found = changes(series, tracks, to);
+    Finding finding;
+    describe(finding, "new", found.added);
+    describe(finding, "gone", found.gone);
+    describe(finding, "of another shape", found.shape);
+    describe(finding, "of another element type", found.type);
+    if (finding.message.empty()) continue;
+    finding.message = fmt::format("tensors of the model changed since {}: {}",
+                                  series.snapshots[to - 1].artifact->source.path, finding.message);
+    finding.where.artifact = series.snapshots[to].artifact->source.path;
+    findings.push_back(std::move(finding));
+  }
+  return findings;
+}
+
+}  // namespace
+
+extern constexpr Rule DRF005 = define_rule({
+    .code = "DRF005",
+    .name = "structure-changed",
+    .summary = "names, shapes or element types of the model differ within a series",
+    .why = "these are not checkpoints of one model: loading one into the other fails, or leaves "
+           "layers as they were initialised",
+    .help = "compare the code that wrote the two files; if the change is meant, compare only the "
+            "checkpoints on one side of it",
+    .since = "0.1.0",
+    .severity = Severity::kError,
+    .confidence = Confidence::kHigh,
+    .needs = Needs::kSeries,
+    .doc = kDoc,
+    .check_series = check,
+});
+
+}  // namespace torchvet::rules

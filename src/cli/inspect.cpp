@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cli/deadline.h"
+#include "cli/exit_code.h"
+#include "cli/inputs.h"
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "cli/settings.h"
+#include "cli/verbs.h"
+#include "formats/read.h"
+#include "graph/worker_client.h"
+#include "report/inspect.h"
+#include "values/values.h"
+
+namespace torchvet {
+namespace {
+
+std::vector<Part> parts_of(const Options& options) {
+  std::vector<Part> parts;
+  for (const std::string& name : options.what) {
+    const std::optional<Part> part = part_from_name(name);
+    if (part && std::find(parts.begin(), parts.end(), *part) == parts.end()) parts.push_back(*part);
+  }
+  if (parts.empty()) parts.push_back(Part::kSummary);
+  return parts;
+}
+
+bool asks(const std::vector<Part>& parts, Part part) {
+  return std::find(parts.begin(), parts.end(), part) != parts.end();
+}
+
+/// What printing needs of the values: a digest of every tensor, the steps of the optimizers.
+ValuePlan plan_of(const Artifact& artifact, const std::vector<Part>& parts, bool digests) {
+  ValuePlan plan;
+  for (TensorId id = 0; digests && id < artifact.tensors.size(); ++id) {
+    if (artifact.tensors[id].layout == Layout::kStrided) plan.items.push_back({id, kDigest});
+  }
+  if (!asks(parts, Part::kOptimizer)) return plan;
+  for (const OptimizerState& optimizer : artifact.optimizers) {
+    for (const OptimizerEntry& entry : optimizer.state) {
+      if (entry.step_tensor) plan.items.push_back({*entry.step_tensor, kMoments});
+    }
+  }
+  return plan;
+}
+
+Artifact prepare(const std::shared_ptr<Source>& source, const std::vector<Part>& parts,
+                 bool digests, const Limits& limits, const Deadline& deadline) {
+  const bool graphs = asks(parts, Part::kGraph);
+  Artifact artifact = read_artifact(source, {limits, /*source_maps=*/graphs});
+  if (graphs && artifact.script && !deadline.over(artifact.gaps, "graphs")) {
+    GraphWorker worker;
+    worker.read_graphs(artifact, deadline.within(limits));
+  }
+  const ValuePlan plan = plan_of(artifact, parts, digests);
+  if (!plan.items.empty() && !deadline.over(artifact.gaps, "values")) {
+    compute_values(artifact, plan, limits);
+  }
+  return artifact;
+}
+
+}  // namespace
+
+int run_inspect(const Options& options) {
+  const Result<Limits> limits = make_limits(options);
+  const auto timeout = make_timeout(options);
+  if (!limits || !timeout) {
+    complain(!limits ? limits.error().detail : timeout.error().detail);
+    return kExitError;
+  }
+  if (options.paths.size() != 1) {
+    complain("inspect prints one file: `torchvet inspect PATH`");
+    return kExitError;
+  }
+  watch_interrupts();
+  Input input;
+  input.path = options.paths.front();
+  if (input.path == "-") input = collect_inputs(options).front();
+  const Result<std::shared_ptr<Source>> source = open_input(input);
+  if (!source) {
+    complain(input.path + ": " + source.error().detail);
+    return kExitError;
+  }
+  const std::vector<Part> parts = parts_of(options);
+  const Artifact artifact =
+      prepare(*source, parts, options.digests, *limits, Deadline(*timeout));
+  const bool json = options.json || options.format == "json";
+  const std::string text =
+      json ? inspect_json(artifact, parts)
+                     .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+                 "\n"
+           : inspect_text(artifact, parts);
+  if (!print(text)) return kExitError;
+  if (interrupted()) return kExitInterrupted;
+  return artifact.gaps.empty() || options.allow_incomplete ? kExitPass : kExitIncomplete;
+}
+
+}  // namespace torchvet

@@ -1,0 +1,160 @@
+// Where in its run a checkpoint stands. Nothing standard says so: a script writes `epoch` or
+// `global_step` beside the model, or into the file's name, or only the optimizer counts. Each of these
+// places is asked in turn, and the first is taken that every checkpoint has and no two share: a number
+// that some files lack or that repeats (a constant `version`, the `2` in `gpt2`) orders nothing.
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+#include <set>
+#include <string_view>
+
+#include "model/series.h"
+
+namespace torchvet {
+namespace {
+
+constexpr std::array<std::string_view, 11> kStepKeys = {
+    "global_step", "step",      "steps",      "current_step", "num_steps", "num_updates",
+    "iteration",   "iterations", "iter",       "iter_num",     "epoch"};
+
+using Places = std::vector<std::optional<double>>;
+
+/// True when the places tell any two checkpoints apart.
+bool orders(const Places& places) {
+  std::set<double> seen;
+  return std::all_of(places.begin(), places.end(), [&](const std::optional<double>& place) {
+    return place && std::isfinite(*place) && seen.insert(*place).second;
+  });
+}
+
+std::optional<double> stored_number(const Artifact& artifact, std::string_view key) {
+  if (artifact.pickles.empty()) return std::nullopt;
+  const ObjectTree& tree = artifact.objects;
+  return tree.number(tree.get(artifact.pickles.front().root, key));
+}
+
+/// The highest step that the optimizers count.
+std::optional<double> optimizer_step(const Artifact& artifact) {
+  std::optional<double> highest;
+  for (const OptimizerState& optimizer : artifact.optimizers) {
+    for (const OptimizerEntry& entry : optimizer.state) {
+      std::optional<double> step = entry.step;
+      if (!step && entry.step_tensor) {
+        const std::optional<ValueFacts>& values = artifact.tensors[*entry.step_tensor].values;
+        if (values && (values->computed & kMoments) != 0) step = values->first;
+      }
+      if (step && (!highest || *step > *highest)) highest = step;
+    }
+  }
+  return highest;
+}
+
+struct NumberInName {
+  double value = 0;
+  bool whole = true;   ///< `0.93` is a score
+  bool named = false;  ///< a word for progress stands before it: `epoch=3`, `step_100`
+};
+
+constexpr std::array<std::string_view, 9> kProgressWords = {
+    "step", "steps", "epoch", "ep", "iter", "iteration", "it", "checkpoint", "ckpt"};
+
+bool is_progress(std::string_view before) {
+  const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
+  while (!before.empty() && (before.back() == '=' || before.back() == '-' || before.back() == '_')) {
+    before.remove_suffix(1);
+  }
+  std::size_t begin = before.size();
+  while (begin > 0 && letter(before[begin - 1])) --begin;
+  std::string word(before.substr(begin));
+  for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return std::find(kProgressWords.begin(), kProgressWords.end(), word) != kProgressWords.end();
+}
+
+/// Every number in a path, from its end to its start: the file's own name counts first.
+std::vector<NumberInName> numbers_in(std::string_view path) {
+  std::vector<NumberInName> numbers;
+  for (std::size_t at = 0; at < path.size();) {
+    if (std::isdigit(static_cast<unsigned char>(path[at])) == 0) {
+      ++at;
+      continue;
+    }
+    NumberInName number;
+    const char* const begin = path.data() + at;
+    const auto [end, error] = std::from_chars(begin, path.data() + path.size(), number.value,
+                                              std::chars_format::fixed);
+    const std::string_view text(begin, static_cast<std::size_t>(std::max(end, begin + 1) - begin));
+    number.whole = text.find('.') == std::string_view::npos;
+    number.named = is_progress(path.substr(0, at));
+    if (error == std::errc()) numbers.push_back(number);
+    at += text.size();
+  }
+  std::reverse(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+std::string_view without_extension(std::string_view path) {
+  const std::size_t dot = path.rfind('.');
+  const bool in_name =
+      dot != std::string_view::npos && path.find('/', dot) == std::string_view::npos;
+  return in_name ? path.substr(0, dot) : path;
+}
+
+/// The number in each path that tells them apart, counted from the end: one with a word for progress
+/// before it, else a whole one.
+std::optional<Places> numbers_in_names(const std::vector<const Artifact*>& given) {
+  std::vector<std::vector<NumberInName>> all;
+  std::size_t fewest = given.empty() ? 0 : SIZE_MAX;
+  for (const Artifact* artifact : given) {
+    all.push_back(numbers_in(without_extension(artifact->source.path)));
+    fewest = std::min(fewest, all.back().size());
+  }
+  for (const auto wanted : {&NumberInName::named, &NumberInName::whole}) {
+    for (std::size_t i = 0; i < fewest; ++i) {
+      Places places;
+      for (const std::vector<NumberInName>& numbers : all) {
+        places.push_back(numbers[i].*wanted ? std::optional(numbers[i].value) : std::nullopt);
+      }
+      if (orders(places)) return places;
+    }
+  }
+  return std::nullopt;
+}
+
+template <typename Ask>
+Places ask_each(const std::vector<const Artifact*>& given, Ask ask) {
+  Places places;
+  for (const Artifact* artifact : given) places.push_back(ask(*artifact));
+  return places;
+}
+
+Series in_order(const std::vector<const Artifact*>& given, const Places& places, std::string order) {
+  std::vector<std::size_t> index(given.size());
+  std::iota(index.begin(), index.end(), std::size_t{0});
+  std::stable_sort(index.begin(), index.end(),
+                   [&](std::size_t a, std::size_t b) { return places[a] < places[b]; });
+  Series series;
+  series.order = std::move(order);
+  for (const std::size_t i : index) series.snapshots.push_back({given[i], places[i]});
+  return series;
+}
+
+}  // namespace
+
+Series order_series(const std::vector<const Artifact*>& given) {
+  for (const std::string_view key : kStepKeys) {
+    const Places places =
+        ask_each(given, [&](const Artifact& artifact) { return stored_number(artifact, key); });
+    if (orders(places)) return in_order(given, places, "`" + std::string(key) + "` in the files");
+  }
+  const Places counted = ask_each(given, optimizer_step);
+  if (orders(counted)) return in_order(given, counted, "the step of the optimizer");
+  if (const std::optional<Places> named = numbers_in_names(given)) {
+    return in_order(given, *named, "the numbers in the names");
+  }
+  return in_order(given, Places(given.size()), "the order given");
+}
+
+}  // namespace torchvet
