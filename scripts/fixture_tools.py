@@ -68,7 +68,20 @@ def save_script(path: pathlib.Path, program: torch.jit.ScriptModule, **options: 
     for member in members:
         if member.name.endswith(".debug_pkl"):
             member.replace(public_source_map(member.content()))
+    sign(members)
     path.write_bytes(archive_of(members))
+
+
+def sign(members: list["Member"]) -> None:
+    """Gives the archive the serialization id that torch gives to these contents: 20 digits for the
+    names, 20 for the checksums. The one that torch wrote knows the paths of this machine."""
+    checksum = 0
+    for member in members:
+        if member.name.endswith("/.data/serialization_id"):
+            member.replace(member.content()[:20] + f"{checksum:020}".encode())
+        elif member.raw:  # torch leaves empty records out
+            mixed = member.crc + 0x9E3779B9 + (checksum << 6) + (checksum >> 2)
+            checksum = (checksum ^ mixed) & 0xFFFFFFFFFFFFFFFF
 
 
 # ---- damaging and editing ----------------------------------------------------------------------

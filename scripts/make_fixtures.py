@@ -7,6 +7,7 @@
 
 Needs torch (the version that CMake names) and numpy. Every recipe runs in a process of its own, with
 the same seeds and one thread, because torch numbers the classes of programs as a process meets them.
+torch.jit.script writes a module's constants in the order of a Python set, so hashes have a seed too.
 Python files and README.md in a rule's folder are kept; everything else there is the recipe's work.
 """
 
@@ -26,6 +27,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"
 sys.path.insert(0, str(ROOT / "scripts"))
 sys.dont_write_bytecode = True
+
+
+def with_hash_seed() -> None:
+    """Starts this program again if need be: Python takes the seed of its hashes at the start only."""
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"PYTHONHASHSEED": "0"})
 
 
 def run_recipe(folder: pathlib.Path, out: pathlib.Path) -> None:
@@ -87,6 +94,7 @@ def install(made: pathlib.Path, kept: pathlib.Path) -> None:
 
 
 def main() -> int:
+    with_hash_seed()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="say what would differ, change nothing")
     parser.add_argument("codes", nargs="*", metavar="CODE")
