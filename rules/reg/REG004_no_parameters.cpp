@@ -52,13 +52,15 @@ Finding no_state(std::string message) {
 void check_program(const Artifact& artifact, std::vector<Finding>& findings) {
   if (artifact.graphs.empty() || !program_state(artifact).empty()) return;
   const std::vector<CreatedLayer> created = created_layers(artifact);
-  const bool error_elsewhere =
-      std::any_of(created.begin(), created.end(),
-                  [](const CreatedLayer& layer) { return layer.suspicion >= Suspicion::kLikely; });
+  const auto error_elsewhere =
+      std::find_if(created.begin(), created.end(),
+                   [](const CreatedLayer& layer) { return layer.suspicion >= Suspicion::kLikely; });
   const std::vector<ConstantLayer> constants = constant_layers(artifact);
-  if (error_elsewhere) {
+  if (error_elsewhere != created.end()) {
     Finding finding = no_state("the program has layers but neither parameter nor buffer");
+    finding.where = location_of(*error_elsewhere->node);
     finding.severity = Severity::kWarning;
+    finding.help = "create the layers in __init__ and keep them as attributes; then train again";
     finding.evidence.push_back(
         {"graph", fmt::format("{} layer{} made on every call, none registered", created.size(),
                               created.size() == 1 ? " is" : "s are")});
