@@ -35,6 +35,29 @@ constants that no method reads, and models whose own tensors are on several devi
 `torch.jit.trace`, `torch.nn.Module.register_buffer`.
 )md";
 
+constexpr std::size_t kMaxNamed = 4;
+
+/// The first node that takes the constant.
+const Node* reader_of(const Artifact& artifact, std::uint32_t constant) {
+  for (const Graph& graph : artifact.graphs) {
+    for (const Node& node : graph.nodes) {
+      for (const NodeInput& input : node.inputs) {
+        const std::optional<Literal>& literal = graph.values[input.value].literal;
+        if (!literal) continue;
+        const auto* taken = std::get_if<Literal::Constant>(&literal->value);
+        if (taken != nullptr && taken->index == constant) return &node;
+      }
+    }
+  }
+  return nullptr;
+}
+
+/// The author's line where there is one, else the constant's place in the file.
+Location place_of(const Artifact& artifact, const Tensor& tensor, const Node* reader) {
+  if (reader != nullptr && !reader->frames.empty()) return location_of(*reader);
+  return location_of(artifact, tensor);
+}
+
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   const std::vector<std::string> devices = model_devices(artifact);
   if (devices.size() != 1) return {};
@@ -42,26 +65,29 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   for (const Graph& graph : artifact.graphs) {
     read.insert(graph.facts.constants_read.begin(), graph.facts.constants_read.end());
   }
-  std::map<std::string, std::vector<const Tensor*>> elsewhere;
+  std::map<std::string, std::vector<std::uint32_t>> elsewhere;
   for (const std::uint32_t index : read) {
     if (index >= artifact.graph_constants.size()) continue;
     const Tensor& tensor = artifact.tensors[artifact.graph_constants[index]];
     if (tensor.shape.empty() || tensor.device.empty() || tensor.device == "meta") continue;
-    if (!same_device(tensor.device, devices.front())) elsewhere[tensor.device].push_back(&tensor);
+    if (!same_device(tensor.device, devices.front())) elsewhere[tensor.device].push_back(index);
   }
   std::vector<Finding> findings;
-  for (const auto& [device, tensors] : elsewhere) {
+  for (const auto& [device, constants] : elsewhere) {
     Finding finding;
-    finding.where = location_of(artifact, *tensors.front());
     finding.key = device;
     finding.message = fmt::format("{} constant{} of the program {} on {}, the model is on {}",
-                                  tensors.size(), tensors.size() == 1 ? "" : "s",
-                                  tensors.size() == 1 ? "is" : "are", device, devices.front());
-    for (const Tensor* tensor : tensors) {
-      if (finding.evidence.size() == 4) break;
-      finding.evidence.push_back(
-          {"tensor", fmt::format("constant `{}` [{}] is on {}", tensor->object_path,
-                                 fmt::join(tensor->shape, ", "), device)});
+                                  constants.size(), constants.size() == 1 ? "" : "s",
+                                  constants.size() == 1 ? "is" : "are", device, devices.front());
+    for (const std::uint32_t index : constants) {
+      if (finding.evidence.size() == kMaxNamed) break;
+      const Tensor& tensor = artifact.tensors[artifact.graph_constants[index]];
+      const Node* reader = reader_of(artifact, index);
+      if (finding.evidence.empty()) finding.where = place_of(artifact, tensor, reader);
+      std::string text = fmt::format("constant `{}` [{}] is on {}", tensor.object_path,
+                                     fmt::join(tensor.shape, ", "), device);
+      if (reader != nullptr) text += fmt::format("; {} takes it", reader->op);
+      finding.evidence.push_back({"tensor", std::move(text)});
     }
     findings.push_back(std::move(finding));
   }
