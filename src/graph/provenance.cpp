@@ -21,6 +21,7 @@
 #include "graph/provenance.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -106,7 +107,10 @@ class Analysis {
       for (const ValueId result : graph_.blocks[id].results) note_use(result);
     }
     facts_.attributes_read.assign(attributes_.begin(), attributes_.end());
-    facts_.training_flags_read.assign(flags_.begin(), flags_.end());
+    for (const auto& [flag, reader] : flags_) {
+      facts_.training_flags_read.push_back(flag);
+      facts_.training_flag_readers.push_back(reader);
+    }
     facts_.constants_read.assign(constants_.begin(), constants_.end());
     graph_.facts = std::move(facts_);
   }
@@ -264,12 +268,13 @@ class Analysis {
     TrainingSwitch found;
     found.node = id;
     found.argument = row->kind == SwitchRow::Kind::kAlways ? row->probability : row->argument;
-    found.state = state_of(node, *row, found.attribute);
+    found.state = state_of(id, *row, found.attribute);
     facts_.training_switches.push_back(std::move(found));
   }
 
-  TrainingSwitch::State state_of(const Node& node, const SwitchRow& row, std::string& attribute) {
+  TrainingSwitch::State state_of(NodeId id, const SwitchRow& row, std::string& attribute) {
     using State = TrainingSwitch::State;
+    const Node& node = graph_.nodes[id];
     if (!has_effect(node, row)) return State::kOff;
     State state = State::kOn;
     if (row.kind != SwitchRow::Kind::kAlways) {
@@ -277,20 +282,20 @@ class Analysis {
       if (input == nullptr) return State::kOff;
       const std::optional<bool> on = literal_behind(*input);
       if (on == false) return State::kOff;
-      if (!on) state = computed_switch(input->value, attribute);
+      if (!on) state = computed_switch(id, input->value, attribute);
     }
     if (state != State::kOn || row.probability.empty()) return state;
     // A probability that is 0 outside of training is a switch as well.
     const NodeInput* p = input_of(node, row.probability, row.probability_position);
     if (p == nullptr || literal_behind(*p) || graph_.values[p->value].attribute) return state;
-    return computed_switch(p->value, attribute);
+    return computed_switch(id, p->value, attribute);
   }
 
-  TrainingSwitch::State computed_switch(ValueId value, std::string& attribute) {
+  TrainingSwitch::State computed_switch(NodeId id, ValueId value, std::string& attribute) {
     const std::vector<std::string> flags = flags_behind(value);
     if (flags.empty()) return TrainingSwitch::State::kDynamic;
     attribute = flags.front();
-    flags_.insert(flags.begin(), flags.end());
+    note_flags(flags, id);
     return TrainingSwitch::State::kAttribute;
   }
 
@@ -360,8 +365,13 @@ class Analysis {
     if (flags.empty()) return;
     if (std::any_of(node.blocks.begin(), node.blocks.end(),
                     [&](BlockId block) { return computes(block); })) {
-      flags_.insert(flags.begin(), flags.end());
+      note_flags(flags, id);
     }
+  }
+
+  /// Nodes come in the order of their ids, so the first reader stays.
+  void note_flags(const std::vector<std::string>& flags, NodeId reader) {
+    for (const std::string& flag : flags) flags_.emplace(flag, reader);
   }
 
   void read_devices(NodeId id) {
@@ -394,7 +404,7 @@ class Analysis {
   OriginReader origins_;
   GraphFacts facts_;
   std::set<std::string> attributes_;
-  std::set<std::string> flags_;
+  std::map<std::string, NodeId> flags_;
   std::set<std::uint32_t> constants_;
 };
 

@@ -145,6 +145,8 @@ struct GraphFacts {
   std::vector<std::string> attributes_read;
   /// `training` attributes that a switch or a live prim::If reads.
   std::vector<std::string> training_flags_read;
+  /// The node that reads each of them first.
+  std::vector<NodeId> training_flag_readers;
   /// Constants of `Artifact::graph_constants` that are read.
   std::vector<std::uint32_t> constants_read;
 };

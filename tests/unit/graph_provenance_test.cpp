@@ -288,6 +288,7 @@ TEST_CASE("training switches: literals and flags, with and without effect") {
   const GraphFacts facts = analysed(b.artifact({})).graphs[0].facts;
   CHECK(facts.training_switches.at(0).state == State::kAttribute);
   CHECK(facts.training_flags_read == std::vector<std::string>{"drop.training"});
+  CHECK(facts.training_flag_readers == std::vector<NodeId>{facts.training_switches[0].node});
 }
 
 TEST_CASE("device literals") {
