@@ -30,9 +30,9 @@ Call `.eval()` before saving. A file that exists can be mended: load it, call `.
 ## Limits
 In a scripted program it is an error when a `training` flag that is true is read, a note when the
 program is in training mode but nothing reads the flag. What a trace does no flag can change: MOD002
-reports what it baked. A pickled module is a warning: it may be saved for more training. Quantized
-models say `training` on leaves whatever the mode; what counts is whether the flag is read. With
-`--for training` or `--for resume` this rule is silent.
+reports what it baked. A pickled module is a warning: it may be saved for more training; inside a
+training checkpoint it is silent. Quantized models say `training` on leaves whatever the mode; what
+counts is whether the flag is read. With `--for training` or `--for resume` this rule is silent.
 
 ## References
 `torch.nn.Module.eval`, `torch.jit.script`.
@@ -63,14 +63,20 @@ std::vector<Finding> check_program(const Artifact& artifact) {
     on.insert(module.path.empty() ? "training" : module.path + ".training");
   }
   bool baked = false;
+  const Node* reader = nullptr;
   for (const Graph& graph : artifact.graphs) {
     baked = baked || bakes_training(graph);
-    for (const std::string& flag : graph.facts.training_flags_read) {
-      if (on.contains(flag)) read.insert(flag);
+    std::optional<NodeId> first;
+    for (std::size_t i = 0; i < graph.facts.training_flags_read.size(); ++i) {
+      if (!on.contains(graph.facts.training_flags_read[i])) continue;
+      read.insert(graph.facts.training_flags_read[i]);
+      first = std::min(first.value_or(UINT32_MAX), graph.facts.training_flag_readers[i]);
     }
+    if (reader == nullptr && first) reader = &graph.nodes[*first];
   }
   Finding finding;
   if (!read.empty()) {
+    finding.where = location_of(*reader);
     finding.message = "the program was saved in training mode";
     finding.evidence.push_back(
         {"graph", fmt::format("true and read by the program: {}", listed(read))});
