@@ -5,14 +5,14 @@ For scripted, traced, frozen and quantized models, made here with real torch, an
 given on the command line:
 1. modules: paths, class names and `training` flags are those of `named_modules`;
 2. parameters and buffers: names, shapes, dtypes and `requires_grad` of `named_parameters` and
-   `named_buffers`;
+   `named_buffers` (not the device: torch is told to load everything on the CPU);
 3. graphs: the same operators, as often, as in torch's inlined graph; the same tensors of modules
    are read; and each operator comes from the same line of Python.
 
 torch's inlining folds what a call's arguments settle only below the top function, so both sides are
 compared after torch's own folding passes, and operators that only move values about are left out.
 
-usage: graph.py DUMP_SCRIPT WORKER [ARCHIVE...]
+usage: graph.py DUMP_SCRIPT WORKER [ARCHIVE_OR_FOLDER...]
 """
 
 import collections
@@ -38,7 +38,7 @@ warnings.simplefilter("ignore")
 # Shape arithmetic, checks and packing: folding decides how many of them are left.
 PLUMBING = re.compile(
     r"prim::(?!fork|CreateObject|SetAttr)|aten::(dim|size|len|__\w+__|eq|ne|lt|le|gt|ge|format|add|"
-    r"sub|mul|list|append|warn|Int|Bool|wait)$"
+    r"sub|mul|list|append|warn|Int|Bool|ScalarImplicit|wait)$"
 )
 
 
@@ -238,14 +238,15 @@ def our_graph(graph):
 
 def tensor_facts(named):
     return {name: {"shape": list(t.shape), "dtype": str(t.dtype).removeprefix("torch."),
-                   "requires_grad": t.requires_grad, "device": str(t.device)}
+                   "requires_grad": t.requires_grad}
             for name, t in named}
 
 
 def registered(dump, what):
     names = [(module["path"] + "." if module["path"] else "") + name
              for module in dump["modules"] for name in module[what]]
-    return {name: dump["tensors"][name] for name in names}
+    return {name: {key: value for key, value in dump["tensors"][name].items() if key != "device"}
+            for name in names}
 
 
 def compare(path, dump):
@@ -281,10 +282,29 @@ def compare(path, dump):
     return wrong
 
 
+def programs_below(place):
+    """The TorchScript archives in a folder that torch can load, or the one archive."""
+    found = []
+    for path in sorted(place.rglob("*.*")) if place.is_dir() else [place]:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = {member.partition("/")[2] for member in archive.namelist()}
+            if "constants.pkl" in names:
+                torch.jit.load(str(path), map_location="cpu")
+                found.append(path)
+        except (OSError, zipfile.BadZipFile):
+            pass
+        except RuntimeError:
+            if not path.name.startswith("bad_"):
+                raise
+    return found
+
+
 def main():
     program, worker, *archives = sys.argv[1:]
     with tempfile.TemporaryDirectory() as name:
-        paths = make(pathlib.Path(name)) + [pathlib.Path(a) for a in archives]
+        paths = make(pathlib.Path(name))
+        paths += [path for archive in archives for path in programs_below(pathlib.Path(archive))]
         paths.append(without_source_maps(paths[0]))
         output = subprocess.run([program, worker, *map(str, paths)], check=True,
                                 capture_output=True, text=True).stdout

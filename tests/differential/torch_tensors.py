@@ -4,10 +4,15 @@ Paths are given as torchvet gives them: dict keys joined by dots, positions and 
 brackets; inside an nn.Module the names that the module itself uses."""
 
 import collections
+import contextlib
 import ctypes
+import io
 import pathlib
+import pickle
+import re
 import sys
 import types
+import zipfile
 from dataclasses import dataclass, field
 from typing import Iterator
 
@@ -22,6 +27,7 @@ _xxhash = ctypes.CDLL("libxxhash.so.0")
 _xxhash.XXH3_128bits.restype = _Digest
 _xxhash.XXH3_128bits.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
+SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 LAYOUTS = {torch.sparse_coo: ("indices", "values"),
            torch.sparse_csr: ("crow_indices", "col_indices", "values"),
            torch.sparse_csc: ("ccol_indices", "row_indices", "values"),
@@ -128,8 +134,10 @@ def children_of(path: str, value: object) -> Iterator[tuple[str, object]]:
             else:
                 yield joined(path, name), inner
     elif isinstance(value, dict):
-        yield from ((joined(path, key), part) for key, part in value.items())
-    elif isinstance(value, (list, tuple, collections.deque)):
+        for index, (key, part) in enumerate(value.items()):
+            by_tensor = isinstance(key, torch.Tensor)
+            yield f"{path}[key {index}]" if by_tensor else joined(path, key), part
+    elif isinstance(value, (list, tuple, set, frozenset, collections.deque)):
         yield from ((joined(path, position), part) for position, part in enumerate(value))
     if not isinstance(value, (torch.Tensor, torch.nn.Module, type, types.ModuleType,
                               types.FunctionType)):
@@ -175,6 +183,19 @@ def name_all(root: object, found: Found) -> None:
     found.kept = keep
 
 
+@contextlib.contextmanager
+def classes_beside(path: pathlib.Path) -> Iterator[None]:
+    """Makes the `recipe` of a fixture importable, which holds the classes of its pickles: each folder
+    has a module of that name."""
+    saved = sys.path[:]
+    sys.path[:0] = [str(path.parent), str(SCRIPTS)]
+    sys.modules.pop("recipe", None)
+    try:
+        yield
+    finally:
+        sys.path[:] = saved
+
+
 def tensors_of(path: pathlib.Path, trusted: bool) -> list[dict]:
     """All tensors that torch.load builds from a file. Only a trusted file may run code."""
     locations: dict[int, str] = {}
@@ -185,12 +206,78 @@ def tensors_of(path: pathlib.Path, trusted: bool) -> list[dict]:
         keep.append(storage)
         return storage
 
-    sys.path.insert(0, str(path.parent))
-    try:
+    with classes_beside(path):
         value = torch.load(path, map_location=remember, weights_only=not trusted)
-    finally:
-        sys.path.pop(0)
     found = Found(locations)
     name_modules(value, found)
     name_all(value, found)
     return list(found.records())
+
+
+# ---- TorchScript --------------------------------------------------------------------------------
+
+
+class _Anything:
+    """Stands for whatever class or function a pickle names."""
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+    def append(self, item: object) -> None:
+        pass
+
+
+class _Locations(pickle.Unpickler):
+    """Where each storage of an archive was, read without torch: torch.jit.load moves what it loads."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content))
+        self.by_key: dict[str, str] = {}
+
+    def find_class(self, module: str, name: str) -> type:
+        return _Anything
+
+    def persistent_load(self, pid: tuple) -> object:
+        _, _, key, location, _ = pid
+        self.by_key[key] = location
+        return _Anything()
+
+
+def script_locations(path: pathlib.Path) -> dict[str, str]:
+    with zipfile.ZipFile(path) as archive:
+        name = next(n for n in archive.namelist() if n.partition("/")[2] == "data.pkl")
+        reader = _Locations(archive.read(name))
+    reader.load()
+    return reader.by_key
+
+
+def resolved(program: torch.jit.ScriptModule, path: str) -> object:
+    """What stands at a path like `core._flat_weights[1]`, past the Python side of the module, which
+    does not keep all attributes."""
+    value = program._c
+    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+        value = value[int(index)] if index else value.getattr(name)
+    return value
+
+
+def script_tensors_of(path: pathlib.Path, attributes: list[str]) -> list[dict]:
+    """The parameters and buffers of a TorchScript archive by torch's own loader, and the tensors at
+    the paths of plain attributes. No device: `script_locations` has those."""
+    program = torch.jit.load(str(path), map_location="cpu")
+    registered = [*program.named_parameters(remove_duplicate=False),
+                  *program.named_buffers(remove_duplicate=False)]
+    records = []
+    for name, tensor in [*registered, *((name, resolved(program, name)) for name in attributes)]:
+        if isinstance(tensor, torch.Tensor):
+            found = Found({})
+            found.add(name, tensor)
+            if layout_of(tensor) == "strided":
+                found.locations[tensor.untyped_storage()._cdata] = ""
+            record = next(found.records())
+            record.pop("is_parameter")
+            record.pop("device", None)
+            records.append(record)
+    return records

@@ -45,7 +45,7 @@ class Namer {
   bool child(Frame& frame, Child& out) const;
   bool child_of_call(const Object::Call& call, std::size_t index, Child& out) const;
   bool adds_nothing(Frame& frame, ObjectId key) const;
-  std::string key_piece(ObjectId key) const;
+  std::string key_piece(ObjectId key, std::size_t index) const;
 
   Artifact& artifact_;
   const ObjectTree& tree_;
@@ -70,13 +70,15 @@ bool Namer::adds_nothing(Frame& frame, ObjectId key) const {
   return *frame.module_state;
 }
 
-std::string Namer::key_piece(ObjectId key) const {
+std::string Namer::key_piece(ObjectId key, std::size_t index) const {
   if (const std::optional<std::string_view> text = tree_.text(key)) {
     return "." + std::string(text->substr(0, kMaxKey));
   }
   if (const std::optional<std::int64_t> number = tree_.integer(key)) {
     return "[" + std::to_string(*number) + "]";
   }
+  // A whole pickled optimizer has its parameters for keys, which may have no name yet.
+  if (tree_.as<Object::TensorRef>(key)) return "[key " + std::to_string(index) + "]";
   return "[" + tree_.render(key) + "]";
 }
 
@@ -84,7 +86,7 @@ std::string Namer::key_piece(ObjectId key) const {
 /// what it was called with.
 bool Namer::child_of_call(const Object::Call& call, std::size_t index, Child& out) const {
   if (index < call.items.size()) {
-    out = {call.items[index].second, key_piece(call.items[index].first)};
+    out = {call.items[index].second, key_piece(call.items[index].first, index)};
     return true;
   }
   index -= call.items.size();
@@ -130,7 +132,7 @@ bool Namer::child(Frame& frame, Child& out) const {
   if (const auto* dict = tree_.as<Object::Dict>(frame.id)) {
     if (frame.next >= dict->items.size()) return false;
     const auto& [key, value] = dict->items[frame.next];
-    out = {value, adds_nothing(frame, key) ? std::string() : key_piece(key)};
+    out = {value, adds_nothing(frame, key) ? std::string() : key_piece(key, frame.next)};
     return true;
   }
   if (const auto* call = tree_.as<Object::Call>(frame.id)) {
