@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "model/module_queries.h"
 #include "rule/rule.h"
 
 namespace torchvet::rules {
@@ -91,21 +92,6 @@ std::vector<Finding> check_program(const Artifact& artifact) {
                              on.size(), artifact.modules.size())});
   finding.why = "harmless today; a layer that depends on the mode would go wrong";
   return {std::move(finding)};
-}
-
-/// Classes of torch.nn whose result depends on the mode. Dropout with p = 0 does not.
-bool depends_on_mode(const Artifact& artifact, const Module& module) {
-  const std::string& name = module.class_name;
-  if (!name.starts_with("torch.nn.modules.")) return false;
-  if (name.starts_with("torch.nn.modules.dropout.")) {
-    const ObjectId attributes = artifact.objects.attributes(module.object);
-    return artifact.objects.number(artifact.objects.get(attributes, "p")) != 0.0;
-  }
-  if (name.ends_with(".RReLU")) return true;
-  if (!name.starts_with("torch.nn.modules.batchnorm.")) return false;
-  return std::any_of(module.buffers.begin(), module.buffers.end(), [](const ModuleTensor& buffer) {
-    return buffer.name == "running_mean" && buffer.tensor;
-  });
 }
 
 std::vector<Finding> check_pickled(const Artifact& artifact) {

@@ -1,6 +1,6 @@
 #include "model/module_queries.h"
 
-#include <unordered_set>
+#include <algorithm>
 
 #include "model/artifact.h"
 
@@ -51,6 +51,31 @@ ModuleContents contents_of(const Artifact& artifact, ModuleId module) {
     }
   }
   return contents;
+}
+
+bool depends_on_mode(const Artifact& artifact, const Module& module) {
+  const std::string& name = module.class_name;
+  if (!name.starts_with("torch.nn.modules.")) return false;
+  if (name.starts_with("torch.nn.modules.dropout.")) {
+    const ObjectId attributes = artifact.objects.attributes(module.object);
+    return artifact.objects.number(artifact.objects.get(attributes, "p")) != 0.0;
+  }
+  if (name.ends_with(".RReLU")) return true;
+  if (!name.starts_with("torch.nn.modules.batchnorm.")) return false;
+  return std::any_of(module.buffers.begin(), module.buffers.end(), [](const ModuleTensor& buffer) {
+    return buffer.name == "running_mean" && buffer.tensor;
+  });
+}
+
+std::unordered_set<std::string> kept_in_eval(const Artifact& artifact) {
+  std::unordered_set<std::string> paths;
+  std::vector<bool> in_training(artifact.modules.size());  // the model that the module belongs to
+  for (ModuleId id = 0; id < artifact.modules.size(); ++id) {
+    const Module& module = artifact.modules[id];
+    in_training[id] = module.parent ? in_training[*module.parent] : module.training == true;
+    if (in_training[id] && module.training == false) paths.insert(module.path);
+  }
+  return paths;
 }
 
 std::vector<HeldModules> unregistered_modules(const Artifact& artifact) {

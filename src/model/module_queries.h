@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "model/module.h"
@@ -24,6 +25,14 @@ struct ModuleContents {
   std::vector<std::string> classes;  ///< of all modules, without their Python module, in file order
 };
 [[nodiscard]] ModuleContents contents_of(const Artifact& artifact, ModuleId module);
+
+/// True for the classes of torch.nn whose result depends on `training`: dropout (unless the file
+/// says that p is 0), RReLU, and batch norm with running statistics. A class of the author may
+/// depend on it as well: only a graph shows that.
+[[nodiscard]] bool depends_on_mode(const Artifact& artifact, const Module& module);
+
+/// Paths of the modules in eval mode inside a model in training mode: somebody put them there.
+[[nodiscard]] std::unordered_set<std::string> kept_in_eval(const Artifact& artifact);
 
 /// Modules that one plain attribute of a module holds, past the module system.
 struct HeldModules {

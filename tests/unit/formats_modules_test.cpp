@@ -108,3 +108,24 @@ TEST_CASE("tied parameters are one tensor with two names") {
 TEST_CASE("flat weights of a recurrent layer are its parameters, not attributes") {
   CHECK(module_at(fixture("readers/module_rnn.pt"), "").tensor_attributes.empty());
 }
+
+TEST_CASE(
+    "dropout and batch norm with statistics depend on the mode, dropout with p = 0 does not") {
+  const auto depends = [](const std::string& name, const std::string& path) {
+    const Artifact artifact = fixture(name);
+    return depends_on_mode(artifact, module_at(artifact, path));
+  };
+  CHECK(depends("MOD004/ok_eval.pt", "drop"));
+  CHECK(depends("MOD004/ok_eval.pt", "encoder.norm"));
+  CHECK_FALSE(depends("MOD004/ok_eval.pt", "head"));
+  CHECK_FALSE(depends("MOD004/ok_eval.pt", ""));
+  CHECK_FALSE(depends("MOD004/ok_no_dropout.pt", "drop"));
+}
+
+TEST_CASE("modules in eval mode count as kept so only inside a model in training mode") {
+  CHECK(kept_in_eval(fixture("MOD004/ok_frozen_norm.pt")) ==
+        std::unordered_set<std::string>{"encoder.norm"});
+  CHECK(kept_in_eval(fixture("MOD004/ok_eval.pt")).empty());
+  CHECK(kept_in_eval(fixture("MOD004/bad_head_trains.pt")).empty());
+  CHECK(kept_in_eval(fixture("MOD004/ok_model_and_average.pt")).empty());
+}
