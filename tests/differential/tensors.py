@@ -68,8 +68,7 @@ def compare_script(torch_tensors, report: dict, path: pathlib.Path) -> tuple[lis
                for role in ("parameter", "buffer", "attribute")}
     ours = [{**t, "path": name, "aliases": []} for tensors in by_role.values() for t in tensors
             for name in (t["path"], *t["aliases"]) if "._packed_params" not in name]
-    attributes = [t["path"] for t in ours if t["role"] == "attribute"]
-    theirs = torch_tensors.script_tensors_of(path, attributes)
+    theirs = torch_tensors.script_tensors_of(path, [t["path"] for t in ours])
     wrong = differences(records_of(ours), theirs)
     locations = torch_tensors.script_locations(path)
     for tensor in ours:

@@ -263,14 +263,15 @@ def resolved(program: torch.jit.ScriptModule, path: str) -> object:
     return value
 
 
-def script_tensors_of(path: pathlib.Path, attributes: list[str]) -> list[dict]:
+def script_tensors_of(path: pathlib.Path, others: list[str]) -> list[dict]:
     """The parameters and buffers of a TorchScript archive by torch's own loader, and the tensors at
-    the paths of plain attributes. No device: `script_locations` has those."""
+    other paths. No device: `script_locations` has those."""
     program = torch.jit.load(str(path), map_location="cpu")
-    registered = [*program.named_parameters(remove_duplicate=False),
-                  *program.named_buffers(remove_duplicate=False)]
+    named = dict([*program.named_parameters(remove_duplicate=False),
+                  *program.named_buffers(remove_duplicate=False)])
+    named.update((name, resolved(program, name)) for name in others if name not in named)
     records = []
-    for name, tensor in [*registered, *((name, resolved(program, name)) for name in attributes)]:
+    for name, tensor in named.items():
         if isinstance(tensor, torch.Tensor):
             found = Found({})
             found.add(name, tensor)
