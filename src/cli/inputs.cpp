@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "cli/interrupt.h"
 #include "core/limits.h"
 #include "formats/detect.h"
 #include "io/walk.h"
@@ -96,7 +97,7 @@ class Collector {
       const std::size_t at = bytes.size();
       bytes.resize(at + kChunk);
       const ssize_t got = read(STDIN_FILENO, bytes.data() + at, kChunk);
-      if (got < 0 && errno == EINTR) {
+      if (got < 0 && errno == EINTR && !interrupted()) {
         bytes.resize(at);
         continue;
       }

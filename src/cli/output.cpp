@@ -19,7 +19,6 @@ namespace torchvet {
 namespace {
 
 int exit_code_of(const Report& report, const Options& options) {
-  if (interrupted()) return kExitInterrupted;
   switch (report.outcome) {
     case Outcome::kPass:
       return kExitPass;
@@ -82,14 +81,19 @@ void RunClock::fill(Report& report, const Options& options, const std::vector<st
 }
 
 int finish(Report& report, const Options& options, const Settings& settings) {
-  report.exit_code = exit_code_of(report, options);
+  if (interrupted()) {
+    report.outcome = Outcome::kIncomplete;  // whatever was found until then
+    report.exit_code = kExitInterrupted;
+  } else {
+    report.exit_code = exit_code_of(report, options);
+  }
   bool all_written = true;
   for (const ReportTarget& target : settings.reports) {
     const std::string text = render(report, options, settings, target);
     if (target.file.empty()) {
       all_written = print(text) && all_written;
     } else if (const Result<void> done = write_atomically(target.file, text); !done) {
-      complain(fmt::format("cannot write {}: {}", target.file, done.error().detail));
+      complain(fmt::format("cannot write {}", done.error().detail));
       all_written = false;
     }
   }
