@@ -68,7 +68,7 @@ class Worker(unittest.TestCase):
 
     def test_hang(self):
         begin = time.monotonic()
-        result = self.check(self.script("exec sleep 50"), "--limit", "worker_seconds=1")
+        result = self.check(self.script("exec sleep 50"), "--limit", "worker-seconds=1")
         self.expect_incomplete(result, "longer than 1 s")
         self.assertLess(time.monotonic() - begin, 20)
 
