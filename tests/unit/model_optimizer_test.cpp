@@ -118,7 +118,8 @@ TEST_CASE("shapes that fit nowhere decide nothing") {
   add_model(artifact, {{"a", {2}}, {"b", {3}}});
   const OptimizerState optimizer = optimizer_of(artifact, {{{9}, {3}}});
   CHECK(names_of(align_optimizer(artifact, optimizer)) == Names{"?", "?"});
-  CHECK(names_of(align_optimizer(Artifact{}, optimizer)) == Names{"?", "?"});
+  artifact.state_dicts.clear();
+  CHECK(names_of(align_optimizer(artifact, optimizer)) == Names{"?", "?"});
 }
 
 TEST_CASE("parameters without state are grouped by the module that holds them all") {

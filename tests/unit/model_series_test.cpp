@@ -1,0 +1,186 @@
+// The order of a series, what moves in it, and what a static parameter tells of itself.
+#include "model/series.h"
+
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/name_groups.h"
+#include "model/series_causes.h"
+#include "unit/catch.h"
+
+using namespace torchvet;
+
+namespace {
+
+struct NamedValue {
+  std::string name;
+  std::uint64_t value = 0;  ///< stands for the digest
+};
+
+/// A checkpoint whose main pickle is {keys...} and whose model has the given float32 [2, 2] tensors.
+Artifact checkpoint(std::string path, const std::vector<NamedValue>& tensors,
+                    const std::vector<std::pair<std::string, double>>& numbers = {}) {
+  Artifact artifact;
+  artifact.source.path = std::move(path);
+  Object::Dict dict;
+  for (const auto& [key, number] : numbers) {
+    const ObjectId name = artifact.objects.add({key, {}});
+    dict.items.emplace_back(name, artifact.objects.add({number, {}}));
+  }
+  PickleProgram pickle;
+  pickle.root = artifact.objects.add({std::move(dict), {}});
+  artifact.pickles.push_back(std::move(pickle));
+  StateDict state;
+  for (const NamedValue& one : tensors) {
+    Tensor tensor;
+    tensor.object_path = one.name;
+    tensor.dtype = DType::kFloat32;
+    tensor.shape = {2, 2};
+    tensor.role = is_buffer_like(one.name) ? TensorRole::kBuffer : TensorRole::kParameter;
+    tensor.values.emplace();
+    tensor.values->computed = kDigest;
+    tensor.values->digest = Digest{one.value, 0};
+    state.entries.push_back({one.name, static_cast<TensorId>(artifact.tensors.size())});
+    artifact.tensors.push_back(std::move(tensor));
+  }
+  artifact.state_dicts.push_back(std::move(state));
+  return artifact;
+}
+
+std::vector<const Artifact*> pointers(const std::deque<Artifact>& artifacts) {
+  std::vector<const Artifact*> all;
+  for (const Artifact& artifact : artifacts) all.push_back(&artifact);
+  return all;
+}
+
+std::vector<std::string> paths(const Series& series) {
+  std::vector<std::string> all;
+  for (const auto& snapshot : series.snapshots) all.push_back(snapshot.artifact->source.path);
+  return all;
+}
+
+Series series_of(const std::deque<Artifact>& artifacts) { return order_series(pointers(artifacts)); }
+
+using Paths = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a number stored in every file orders before one in the names") {
+  const std::deque<Artifact> files = {checkpoint("1.pt", {}, {{"epoch", 3}}),
+                                      checkpoint("2.pt", {}, {{"epoch", 1}}),
+                                      checkpoint("3.pt", {}, {{"epoch", 2}})};
+  const Series series = series_of(files);
+  CHECK(paths(series) == Paths{"2.pt", "3.pt", "1.pt"});
+  CHECK(series.order == "`epoch` in the files");
+  CHECK(series.snapshots[0].step == 1.0);
+}
+
+TEST_CASE("a stored number that repeats, or that some file lacks, orders nothing") {
+  const std::deque<Artifact> files = {
+      checkpoint("b_20.pt", {}, {{"step", 7}, {"epoch", 1}}),
+      checkpoint("a_10.pt", {}, {{"step", 7}}),
+  };
+  const Series series = series_of(files);
+  CHECK(paths(series) == Paths{"a_10.pt", "b_20.pt"});
+  CHECK(series.order == "the numbers in the names");
+}
+
+TEST_CASE("numbers in names: a progress word wins, a score never orders, folders count last") {
+  const auto order = [](const Paths& given) {
+    std::deque<Artifact> files;
+    for (const std::string& path : given) files.push_back(checkpoint(path, {}));
+    return paths(series_of(files));
+  };
+  CHECK(order({"epoch=2-loss=3.ckpt", "epoch=10-loss=1.ckpt"}) ==
+        Paths{"epoch=2-loss=3.ckpt", "epoch=10-loss=1.ckpt"});
+  CHECK(order({"gpt2-9-0.50.pt", "gpt2-11-0.40.pt"}) == Paths{"gpt2-9-0.50.pt", "gpt2-11-0.40.pt"});
+  CHECK(order({"run/checkpoint-20/model.bin", "run/checkpoint-3/model.bin"}) ==
+        Paths{"run/checkpoint-3/model.bin", "run/checkpoint-20/model.bin"});
+  CHECK(order({"z.pt", "a.pt"}) == Paths{"z.pt", "a.pt"});
+  CHECK(series_of({checkpoint("z.pt", {}), checkpoint("a.pt", {})}).order == "the order given");
+}
+
+TEST_CASE("a tensor that is missing or of another shape is not comparable") {
+  std::deque<Artifact> files = {checkpoint("1.pt", {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}}),
+                                checkpoint("2.pt", {{"a", 1}, {"b", 2}, {"d", 1}})};
+  files[1].tensors[2].shape = {4, 1};
+  const Series series = series_of(files);
+  std::map<std::string, Movement> found;
+  for (const Track& track : tracks_of(series)) found[track.name] = movement(series, track);
+  CHECK(found == std::map<std::string, Movement>{{"a", Movement::kSame},
+                                                 {"b", Movement::kMoved},
+                                                 {"c", Movement::kUnknown},
+                                                 {"d", Movement::kUnknown}});
+}
+
+TEST_CASE("a wrapper's prefix before every name is no other name, before some it is") {
+  const std::deque<Artifact> wrapped = {
+      checkpoint("1.pt", {{"fc.weight", 1}, {"fc.bias", 1}}),
+      checkpoint("2.pt", {{"module._orig_mod.fc.weight", 2}, {"module._orig_mod.fc.bias", 1}})};
+  std::vector<std::string> names;
+  for (const Track& track : tracks_of(series_of(wrapped))) names.push_back(track.name);
+  CHECK(names == std::vector<std::string>{"fc.weight", "fc.bias"});
+
+  const std::deque<Artifact> own = {checkpoint("1.pt", {{"module.weight", 1}, {"head", 1}}),
+                                    checkpoint("2.pt", {{"module.weight", 1}, {"head", 1}})};
+  names.clear();
+  for (const Track& track : tracks_of(series_of(own))) names.push_back(track.name);
+  CHECK(names == std::vector<std::string>{"module.weight", "head"});
+}
+
+TEST_CASE("training advanced when steps rise or batch norm counts") {
+  const auto advanced = [](const std::deque<Artifact>& files) {
+    const Series series = series_of(files);
+    return training_advanced(series, tracks_of(series));
+  };
+  CHECK(advanced({checkpoint("a.pt", {{"w", 1}}, {{"step", 1}}),
+                  checkpoint("b.pt", {{"w", 1}}, {{"step", 2}})}));
+  CHECK(advanced({checkpoint("a.pt", {{"bn.num_batches_tracked", 1}}),
+                  checkpoint("b.pt", {{"bn.num_batches_tracked", 2}})}));
+  CHECK_FALSE(advanced({checkpoint("a.pt", {{"w", 1}}), checkpoint("b.pt", {{"w", 2}})}));
+}
+
+TEST_CASE("a parameter is called unlisted only when no listed one can be it") {
+  const auto cause = [](const std::vector<std::vector<std::int64_t>>& listed) {
+    std::deque<Artifact> files = {checkpoint("1.pt", {{"a", 1}, {"b", 1}, {"c", 1}})};
+    Artifact& file = files.front();
+    file.tensors[0].shape = file.tensors[1].shape = {2, 2};
+    file.tensors[2].shape = {3, 3};
+    OptimizerState optimizer;
+    optimizer.groups.emplace_back();
+    for (std::size_t i = 0; i < listed.size(); ++i) {
+      const ParameterKey key = std::to_string(i);
+      optimizer.groups.front().params.push_back(key);
+      if (listed[i].empty()) continue;
+      Tensor slot;
+      slot.shape = listed[i];
+      slot.dtype = DType::kFloat32;
+      optimizer.state.push_back({key, 1.0, {}, {{"exp_avg", static_cast<TensorId>(3 + i)}}});
+      file.tensors.push_back(slot);
+    }
+    file.optimizers.push_back(optimizer);
+    const Series series = series_of(files);
+    return static_causes(series, tracks_of(series));
+  };
+  using C = StaticCause;
+  CHECK(cause({{2, 2}}) == std::vector<C>{C::kUnknown, C::kUnknown, C::kNotInOptimizer});
+  CHECK(cause({{2, 2}, {2, 2}}) == std::vector<C>{C::kUnknown, C::kUnknown, C::kNotInOptimizer});
+  CHECK(cause({{2, 2}, {2, 2}, {}}) == std::vector<C>{C::kUnknown, C::kUnknown, C::kNoGradient});
+}
+
+TEST_CASE("marked names are grouped by the largest module that is marked throughout") {
+  const std::vector<MarkedName> names = {{"a.0.weight", true}, {"a.0.bias", true},
+                                         {"a.1.weight", true}, {"a.1.bias", true},
+                                         {"b.weight", true},   {"b.bias", false},
+                                         {"scale", true},      {"shift", true}};
+  const std::vector<NameGroup> groups = group_marked(names);
+  REQUIRE(groups.size() == 4);
+  CHECK(groups[0].module == "a");
+  CHECK(groups[0].members == std::vector<std::size_t>{0, 1, 2, 3});
+  CHECK(groups[1].members == std::vector<std::size_t>{4});
+  CHECK(groups[2].members == std::vector<std::size_t>{6});
+  CHECK(groups[3].members == std::vector<std::size_t>{7});
+}
