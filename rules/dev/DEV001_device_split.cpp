@@ -38,11 +38,12 @@ Move the whole model with `.to(device)` before saving. A file that exists loads 
 An error when one module has tensors on two devices, when the CPU meets an accelerator, and in a
 TorchScript program; a warning when each module lies wholly on one accelerator, as in model
 parallelism. A number without dimensions on the CPU works with tensors of any device: it is not
-counted, and neither are empty and meta tensors. Batch norm's counter meets no other tensor: when
-nothing but counters is elsewhere it is a warning. Each state_dict of a file is judged by itself, so
-an average kept on the CPU is fine; optimizer state, example inputs and constants of a graph (DEV004)
-are not the model's. Layers in a Python list, which `.to()` does not move, are REG001's, and buffers
-that are not saved in the state_dict are not looked at.
+counted, and neither are empty and meta tensors. When nothing but tensors of one element and batch
+norm's counters is elsewhere it is a note: they may belong to a loss that is computed there (as in
+Resemblyzer's published model). Each state_dict of a file is judged by itself, so an average kept on
+the CPU is fine; optimizer state, example inputs and constants of a graph (DEV004) are not the
+model's. Layers in a Python list, which `.to()` does not move, are REG001's, and buffers that are not
+saved in the state_dict are not looked at.
 
 ## References
 `torch.nn.Module.to`, `torch.load(map_location=...)`.
@@ -56,7 +57,10 @@ struct Place {
   std::vector<const StateEntry*> entries;
 };
 
-bool is_counter(const StateEntry& entry) { return leaf_of(entry.name) == "num_batches_tracked"; }
+/// Batch norm's counters, scales of a loss: they need not meet the other tensors of their module.
+bool is_number(const Artifact& artifact, const StateEntry& entry) {
+  return artifact.tensors[entry.tensor].element_count() == 1;
+}
 
 /// Whether it matters to other tensors where this one lies.
 bool has_place(const Tensor& tensor) {
@@ -90,16 +94,16 @@ struct Split {
   const StateEntry* second = nullptr;
 };
 
-std::optional<Split> split_module(const std::vector<Place>& places) {
+std::optional<Split> split_module(const Artifact& artifact, const std::vector<Place>& places) {
   std::unordered_map<std::string_view, const StateEntry*> earlier;
   for (const Place& place : places) {
     for (const StateEntry* entry : place.entries) {
-      if (is_counter(*entry)) continue;
+      if (is_number(artifact, *entry)) continue;
       const auto known = earlier.find(module_of(entry->name));
       if (known != earlier.end()) return Split{known->second, entry};
     }
     for (const StateEntry* entry : place.entries) {
-      if (!is_counter(*entry)) earlier.emplace(module_of(entry->name), entry);
+      if (!is_number(artifact, *entry)) earlier.emplace(module_of(entry->name), entry);
     }
   }
   return std::nullopt;
@@ -109,15 +113,14 @@ Severity severity_of(const Artifact& artifact, const std::vector<Place>& places,
   std::size_t devices = 0;
   bool cpu = false;
   for (const Place& place : places) {
-    const auto& entries = place.entries;
-    if (std::all_of(entries.begin(), entries.end(), [](const auto* e) { return is_counter(*e); })) {
-      continue;
-    }
+    const auto is_number_of = [&](const auto* entry) { return is_number(artifact, *entry); };
+    if (std::all_of(place.entries.begin(), place.entries.end(), is_number_of)) continue;
     ++devices;
     cpu = cpu || device_type(place.device) == "cpu";
   }
-  if (devices < 2) return Severity::kWarning;
-  return split || cpu || artifact.script ? Severity::kError : Severity::kWarning;
+  if (split) return Severity::kError;
+  if (devices < 2) return Severity::kNote;
+  return cpu || artifact.script ? Severity::kError : Severity::kWarning;
 }
 
 void add_evidence(const Artifact& artifact, const std::vector<Place>& places,
@@ -147,7 +150,7 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   for (const StateDict& state : artifact.state_dicts) {
     const std::vector<Place> places = places_of(artifact, state);
     if (places.size() < 2) continue;
-    const std::optional<Split> split = split_module(places);
+    const std::optional<Split> split = split_module(artifact, places);
     std::vector<std::string> counts;
     for (const Place& place : places) {
       if (counts.size() == kMaxDevices) break;
@@ -160,7 +163,9 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
         fmt::format("the model's tensors lie on {} devices: {}{}", places.size(),
                     fmt::join(counts, ", "), counts.size() < places.size() ? ", ..." : "");
     add_evidence(artifact, places, split, finding);
-    if (finding.severity == Severity::kWarning) {
+    if (finding.severity == Severity::kNote) {
+      finding.why = "harmless unless an operator meets tensors of both devices: then it fails";
+    } else if (finding.severity == Severity::kWarning) {
       finding.why = "the model runs only where all of these devices are, and fails elsewhere";
     }
     findings.push_back(std::move(finding));
