@@ -44,10 +44,11 @@ std::string options_of(Verb verb) {
 
 constexpr std::string_view kExitCodes = R"(
 Exit codes:
-  0  everything asked for was analysed; no finding at or above --fail-on
-  1  at least one finding at or above --fail-on
-  2  wrong usage, a file that cannot be read or written, nothing matched, internal error
-  3  part of it was not analysed
+  0    everything asked for was analysed; no finding at or above --fail-on
+  1    at least one finding at or above --fail-on
+  2    wrong usage, a file that cannot be read or written, nothing matched, internal error
+  3    part of it was not analysed
+  130  interrupted; the report is partial and says so
 )";
 
 }  // namespace

@@ -64,7 +64,9 @@ class Writer {
       : report_(report), options_(options), paint_(palette(options.color)) {}
 
   std::string write() {
-    if (report_.series && !options_.quiet) out_ += series_table(*report_.series) + "\n";
+    if (report_.series && !report_.series->intervals.empty() && !options_.quiet) {
+      out_ += series_table(*report_.series) + "\n";
+    }
     write_findings();
     write_gaps();
     if (options_.statistics) write_statistics();

@@ -17,7 +17,6 @@ std::string padded(const std::string& text, std::size_t width) {
 
 /// The folder that all of them lie in, with its slash; empty when there is none.
 std::string_view common_folder(const ReportedSeries& series) {
-  if (series.intervals.empty()) return {};
   std::string_view common = series.intervals.front().from;
   for (const ReportedInterval& interval : series.intervals) {
     for (const std::string_view path : {std::string_view(interval.from), std::string_view(interval.to)}) {
@@ -31,6 +30,7 @@ std::string_view common_folder(const ReportedSeries& series) {
 }  // namespace
 
 std::string series_table(const ReportedSeries& series) {
+  if (series.intervals.empty()) return {};
   const std::string_view folder = common_folder(series);
   const auto name = [&](const std::string& path) { return escape_text(path.substr(folder.size())); };
   std::vector<std::string> labels;
