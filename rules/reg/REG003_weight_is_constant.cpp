@@ -33,8 +33,9 @@ the numbers: they still are what torch's generator drew, which no training leave
 takes untouched numbers together with the call, or with weight and bias both constant; or, for a norm
 layer, ones and zeros with the call. One witness is a warning: a frozen extractor hidden on purpose
 looks like that. Neither is a note: a Sobel, mel or wavelet kernel. Random Fourier features are
-random on purpose: never an error. Programs without any parameter are REG004 or the result of
-`torch.jit.freeze`.
+random on purpose: never an error. Programs without any parameter are REG004. Silent for what
+`torch.jit.freeze` made (no module has `training`): constants are its weights, also beside the
+parameters of an attention layer, which it leaves.
 
 ## References
 `torch.jit.trace`, `torch.nn.ModuleList`.
@@ -100,7 +101,7 @@ void explain(const Artifact& artifact, const ConstantLayer& layer, Finding& find
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   std::vector<Finding> findings;
-  if (program_state(artifact).parameters == 0) return findings;
+  if (program_state(artifact).parameters == 0 || is_frozen(artifact)) return findings;
   for (const ConstantLayer& layer : constant_layers(artifact)) {
     Finding finding;
     finding.where = location_of(*layer.node);

@@ -67,7 +67,7 @@ void check_program(const Artifact& artifact, std::vector<Finding>& findings) {
     findings.push_back(std::move(finding));
     return;
   }
-  if (constants.empty() || !artifact.script || !artifact.script->has_training_flags) return;
+  if (constants.empty() || !artifact.script || is_frozen(artifact)) return;
   const auto layer =
       std::find_if(constants.begin(), constants.end(), [](const ConstantLayer& constant) {
         const bool is_layer = constant.called_by_module || constant.node->frames.empty() ||

@@ -239,6 +239,10 @@ ProgramState program_state(const Artifact& artifact) {
   return state;
 }
 
+bool is_frozen(const Artifact& artifact) {
+  return artifact.script && !artifact.script->has_training_flags;
+}
+
 UnreadParameters unread_parameters(const Artifact& artifact) {
   UnreadParameters unread;
   if (artifact.graphs.empty()) return unread;

@@ -56,6 +56,11 @@ struct ProgramState {
 };
 [[nodiscard]] ProgramState program_state(const Artifact& artifact);
 
+/// True for a program that torch.jit.freeze made, by its having no `training` attribute anywhere: its
+/// constants are the weights. Some parameters may be left, such as those of attention layers, which
+/// have a path of their own.
+[[nodiscard]] bool is_frozen(const Artifact& artifact);
+
 /// Parameters that no method reads.
 struct UnreadParameters {
   std::vector<std::string> modules;  ///< whole modules with a weight, none of whose tensors is read
