@@ -29,8 +29,9 @@ net.save("net.pt")                # MOD001
 Call `.eval()` before saving. A file that exists can be mended: load it, call `.eval()`, save again.
 
 ## Limits
-In a scripted program it is an error when a `training` flag that is true is read, a note when the
-program is in training mode but nothing reads the flag. What a trace does no flag can change: MOD002
+In a scripted program it is an error when a `training` flag that is true makes a difference, a note
+when the program is in training mode but nothing depends on the flag: attention without dropout reads
+it only to choose a kernel. What a trace does no flag can change: MOD002
 reports what it baked. A pickled module is a warning: it may be saved for more training; inside a
 training checkpoint it is silent. Quantized models say `training` on leaves whatever the mode; what
 counts is whether the flag is read. With `--for training` or `--for resume` this rule is silent.
@@ -87,8 +88,8 @@ std::vector<Finding> check_program(const Artifact& artifact) {
   finding.severity = Severity::kNote;
   finding.message = "the program was saved in training mode, but nothing in it depends on that";
   finding.evidence.push_back(
-      {"module", fmt::format("`training` is true on {} of {} modules; no operator and no branch "
-                             "reads it",
+      {"module", fmt::format("`training` is true on {} of {} modules; no operator reads it, and no "
+                             "branch on it makes a difference",
                              on.size(), artifact.modules.size())});
   finding.why = "harmless today; a layer that depends on the mode would go wrong";
   return {std::move(finding)};

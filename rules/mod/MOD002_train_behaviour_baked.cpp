@@ -28,9 +28,10 @@ give `scaled_dot_product_attention` the probability `self.p if self.training els
 
 ## Limits
 Switches without effect do not count: p = 0, batch norm or instance norm without running statistics,
-dropout between the layers of a recurrent net that has one, branches never taken. Dropout kept on
-purpose (Monte Carlo dropout) is the same graph: suppress it there. With `--for training` or
-`--for resume` this rule is silent.
+dropout between the layers of a recurrent net that has one, branches never taken. A probability that
+a module keeps as an attribute counts as what it is in the file. Dropout kept on purpose (Monte Carlo
+dropout) is the same graph: suppress it there. With `--for training` or `--for resume` this rule is
+silent.
 
 ## References
 `torch.nn.functional.dropout`, `torch.nn.functional.scaled_dot_product_attention`.
@@ -42,17 +43,34 @@ std::string_view effect_of(std::string_view op) {
   return "drops activations";
 }
 
+/// "the constant True", "the attribute `core.p`"; empty when it is neither.
 std::string value_text(const Graph& graph, const Node& node, std::string_view argument) {
   for (const NodeInput& input : node.inputs) {
-    if (input.argument != argument || !graph.values[input.value].literal) continue;
-    const auto& value = graph.values[input.value].literal->value;
-    if (const bool* flag = std::get_if<bool>(&value)) return *flag ? "True" : "False";
-    if (const double* number = std::get_if<double>(&value)) return fmt::format("{}", *number);
+    const Value& given = graph.values[input.value];
+    if (input.argument != argument) continue;
+    if (given.attribute) return fmt::format("the attribute `{}`", *given.attribute);
+    if (!given.literal) continue;
+    const auto& value = given.literal->value;
+    if (const bool* flag = std::get_if<bool>(&value)) {
+      return fmt::format("the constant {}", *flag ? "True" : "False");
+    }
+    if (const double* number = std::get_if<double>(&value)) {
+      return fmt::format("the constant {}", *number);
+    }
     if (const std::int64_t* number = std::get_if<std::int64_t>(&value)) {
-      return std::to_string(*number);
+      return fmt::format("the constant {}", *number);
     }
   }
   return {};
+}
+
+std::string switch_text(const Graph& graph, const Node& node, std::string_view argument) {
+  const std::string value = value_text(graph, node, argument);
+  std::string text = fmt::format("its `{}` is {}", argument, value.empty() ? "always on" : value);
+  const std::string p = value_text(graph, node, "p");
+  if (!p.empty() && argument != "p") text += fmt::format(", `p` is {}", p);
+  if (text.find("the attribute") != std::string::npos) text += ", above 0 in this file";
+  return text;
 }
 
 bool is_training(const Artifact& artifact, std::string_view path) {
@@ -74,11 +92,7 @@ std::vector<Finding> check(const Artifact& artifact, const Intent& intent) {
       finding.key = fmt::format("{} {}", graph.method, node.op);
       finding.message =
           fmt::format("{} in {}() {} on every call", node.op, graph.method, effect_of(node.op));
-      std::string text = fmt::format("its `{}` is the constant {}", found.argument,
-                                     value_text(graph, node, found.argument));
-      const std::string p = value_text(graph, node, "p");
-      if (!p.empty() && found.argument != "p") text += fmt::format(", p is {}", p);
-      finding.evidence.push_back({"graph", std::move(text)});
+      finding.evidence.push_back({"graph", switch_text(graph, node, found.argument)});
       if (is_training(artifact, node.module_path)) {
         finding.evidence.push_back(
             {"module", "`training` is true on its module: the program was made in training mode"});

@@ -22,15 +22,18 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
+#include "graph/attribute_numbers.h"
 #include "graph/flow.h"
 #include "graph/op_table.h"
 #include "graph/origin.h"
+#include "graph/training_flags.h"
 
 namespace torchvet {
 namespace {
@@ -80,15 +83,15 @@ std::vector<bool> dimensions_of(const Artifact& artifact) {
   return has_dimensions;
 }
 
-bool is_training_flag(const Value& value) {
-  return value.attribute &&
-         (*value.attribute == "training" || value.attribute->ends_with(".training"));
-}
-
 /// Everything about one graph.
 class Analysis {
  public:
-  Analysis(Graph& graph, const Flow& flow) : graph_(graph), flow_(flow), origins_(graph, flow) {}
+  Analysis(Graph& graph, const Flow& flow, const AttributeNumbers& numbers)
+      : graph_(graph),
+        flow_(flow),
+        numbers_(numbers),
+        training_(graph, numbers),
+        origins_(graph, flow) {}
 
   void run() {
     for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
@@ -211,15 +214,14 @@ class Analysis {
     }
   }
 
-  /// What a literal switch says: nothing when it is no literal.
+  /// What a literal switch says, or a number that a module keeps: nothing when it is neither.
   [[nodiscard]] std::optional<bool> literal_of(const NodeInput& input) const {
     const Value& value = graph_.values[input.value];
     if (value.type == ValueType::kNone) return false;
+    if (const std::optional<double> number = numbers_.of(value)) return *number > 0;
     if (!value.literal) return std::nullopt;
     const auto& literal = value.literal->value;
     if (const bool* flag = std::get_if<bool>(&literal)) return *flag;
-    if (const double* number = std::get_if<double>(&literal)) return *number > 0;
-    if (const std::int64_t* number = std::get_if<std::int64_t>(&literal)) return *number > 0;
     if (std::holds_alternative<Literal::None>(literal)) return false;
     return std::nullopt;
   }
@@ -292,81 +294,19 @@ class Analysis {
   }
 
   TrainingSwitch::State computed_switch(NodeId id, ValueId value, std::string& attribute) {
-    const std::vector<std::string> flags = flags_behind(value);
+    const std::vector<std::string> flags = training_.behind(value);
     if (flags.empty()) return TrainingSwitch::State::kDynamic;
     attribute = flags.front();
     note_flags(flags, id);
     return TrainingSwitch::State::kAttribute;
   }
 
-  /// The `training` attributes that a flag is computed from.
-  [[nodiscard]] std::vector<std::string> flags_behind(ValueId start) const {
-    constexpr std::size_t kMaxValues = 256;
-    std::vector<std::string> flags;
-    std::set<ValueId> seen;
-    std::vector<ValueId> open = {start};
-    while (!open.empty() && seen.size() < kMaxValues) {
-      const ValueId id = open.back();
-      open.pop_back();
-      if (!seen.insert(id).second) continue;
-      const Value& value = graph_.values[id];
-      if (is_training_flag(value)) flags.push_back(*value.attribute);
-      // Texts are reasons for people: nn.MultiheadAttention keeps why it takes the slow way.
-      if (!value.producer || value.type == ValueType::kString) continue;
-      const Node& node = graph_.nodes[*value.producer];
-      const bool is_if = node.op == "prim::If";
-      if (!is_if && value.type != ValueType::kBool) continue;
-      for (const NodeInput& input : node.inputs) open.push_back(input.value);
-      if (!is_if) continue;
-      for (const BlockId block : node.blocks) {
-        const std::vector<ValueId>& results = graph_.blocks[block].results;
-        open.insert(open.end(), results.begin(), results.end());
-      }
-    }
-    std::sort(flags.begin(), flags.end());
-    return flags;
-  }
-
-  /// True when a block computes, draws or writes something, itself or in blocks inside it.
-  [[nodiscard]] bool computes(BlockId start) const {
-    constexpr std::size_t kMaxNodes = 10'000;
-    std::size_t looked = 0;
-    std::vector<BlockId> open = {start};
-    while (!open.empty()) {
-      const Block& block = graph_.blocks[open.back()];
-      open.pop_back();
-      for (const NodeId id : block.nodes) {
-        const Node& node = graph_.nodes[id];
-        if (++looked > kMaxNodes) return true;
-        open.insert(open.end(), node.blocks.begin(), node.blocks.end());
-        const OpClass op_class = class_of(node);
-        if (!node.blocks.empty() || op_class == OpClass::kElement || op_class == OpClass::kView ||
-            op_class == OpClass::kPack || op_class == OpClass::kUnpack) {
-          continue;
-        }
-        if (op_class == OpClass::kWrite) return true;
-        for (const ValueId output : node.outputs) {
-          if (graph_.values[output].type == ValueType::kTensor) return true;
-        }
-      }
-      for (const ValueId result : block.results) {
-        const ValueType type = graph_.values[result].type;
-        if (type == ValueType::kTensor || type == ValueType::kTuple) return true;
-      }
-    }
-    return false;
-  }
-
   /// An `if` on a training flag that decides about tensors.
   void read_condition(NodeId id) {
     const Node& node = graph_.nodes[id];
     if (node.op != "prim::If" || node.inputs.empty()) return;
-    const std::vector<std::string> flags = flags_behind(node.inputs[0].value);
-    if (flags.empty()) return;
-    if (std::any_of(node.blocks.begin(), node.blocks.end(),
-                    [&](BlockId block) { return computes(block); })) {
-      note_flags(flags, id);
-    }
+    const std::vector<std::string> flags = training_.behind(node.inputs[0].value);
+    if (!flags.empty() && training_.decide_about_tensors(id)) note_flags(flags, id);
   }
 
   /// Nodes come in the order of their ids, so the first reader stays.
@@ -401,6 +341,8 @@ class Analysis {
 
   Graph& graph_;
   const Flow& flow_;
+  const AttributeNumbers& numbers_;
+  const TrainingFlags training_;
   OriginReader origins_;
   GraphFacts facts_;
   std::set<std::string> attributes_;
@@ -414,10 +356,11 @@ void analyse_graphs(Artifact& artifact) {
   const Attributes attributes = attributes_of(artifact);
   const std::vector<bool> has_dimensions = dimensions_of(artifact);
   const FlowContext context{&attributes.leaves, &has_dimensions};
+  const AttributeNumbers numbers(artifact);
   for (Graph& graph : artifact.graphs) {
     if (graph.blocks.empty()) continue;
     const Flow flow = follow_values(graph, context);
-    Analysis analysis(graph, flow);
+    Analysis analysis(graph, flow, numbers);
     analysis.run();
     if (!flow.complete || !analysis.complete()) {
       artifact.add_gap("graph of " + graph.method,

@@ -73,6 +73,7 @@ struct Node {
   BlockId block = 0;                ///< the block it stands in
   std::string module_path;          ///< submodule whose code this is; "" for the root
   std::vector<SourceLine> frames;   ///< innermost first; empty when unknown
+  bool no_grad = false;             ///< runs under no_grad, where the program keeps that
 };
 
 struct Block {
@@ -121,7 +122,7 @@ struct WeightSlot {
 struct TrainingSwitch {
   enum class State : std::uint8_t {
     kOff,        ///< literal False, p = 0, no running statistics, or in a branch never taken
-    kOn,         ///< literal True that has an effect
+    kOn,         ///< true, or a number above 0, by a literal or a module's number; has an effect
     kAttribute,  ///< reads a module's `training`
     kDynamic,    ///< computed otherwise
   };

@@ -291,6 +291,43 @@ TEST_CASE("training switches: literals and flags, with and without effect") {
   CHECK(facts.training_flag_readers == std::vector<NodeId>{facts.training_switches[0].node});
 }
 
+TEST_CASE("training flags: only a branch that makes a difference counts") {
+  using Fill = void (*)(GraphBuilder&, ValueId x);
+  const auto flags = [](ValueType type, Fill taken, Fill other,
+                        ValueId (*one)(GraphBuilder&, ValueId),
+                        ValueId (*two)(GraphBuilder&, ValueId)) {
+    GraphBuilder b;
+    const ValueId x = b.input("x");
+    const NodeId node = b.node("prim::If", {{"", b.attribute("training", ValueType::kBool)}});
+    b.begin_block(node);
+    taken(b, x);
+    b.end_block({one(b, x)});
+    b.begin_block(node);
+    other(b, x);
+    b.end_block({two(b, x)});
+    b.result(b.output(node, type));
+    return analysed(b.artifact({})).graphs[0].facts.training_flags_read.size();
+  };
+  const Fill nothing = [](GraphBuilder&, ValueId) {};
+  const auto same = [](GraphBuilder&, ValueId x) { return x; };
+  const auto cast = [](GraphBuilder& b, ValueId x) {
+    return b.call("prim::unchecked_cast", {{"x", x}});
+  };
+  const auto changed = [](GraphBuilder& b, ValueId x) {
+    return b.call("aten::relu", {{"self", x}});
+  };
+  const auto zero = [](GraphBuilder& b, ValueId) { return b.number(0); };
+  const auto half = [](GraphBuilder& b, ValueId) { return b.number(0.5); };
+  const Fill reason = [](GraphBuilder& b, ValueId x) { b.call("aten::relu", {{"self", x}}); };
+  const Fill write = [](GraphBuilder& b, ValueId x) { b.call("aten::relu_", {{"self", x}}); };
+  CHECK(flags(ValueType::kTensor, nothing, nothing, same, same) == 0);
+  CHECK(flags(ValueType::kTensor, nothing, reason, same, cast) == 0);
+  CHECK(flags(ValueType::kFloat, nothing, nothing, zero, zero) == 0);
+  CHECK(flags(ValueType::kFloat, nothing, nothing, zero, half) == 1);
+  CHECK(flags(ValueType::kTensor, nothing, nothing, changed, same) == 1);
+  CHECK(flags(ValueType::kTensor, write, nothing, same, same) == 1);
+}
+
 TEST_CASE("device literals") {
   GraphBuilder b;
   b.result(b.call("aten::zeros", {{"size", b.sizes({2})}, {"device", b.device("cuda:0")}}));
