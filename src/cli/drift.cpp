@@ -38,7 +38,7 @@ Snapshot read_snapshot(const Input& input, const Settings& settings, const Deadl
       snapshot.read_error = source.error().detail;
       return snapshot;
     }
-    artifact = read_artifact(*source, {settings.limits, /*source_maps=*/false});
+    artifact = read_artifact(*source, {settings.limits, /*graphs=*/false});
     artifact.source.path = input.shown;
     if (!deadline.over(artifact.gaps, "values")) {
       compute_values(artifact, series_plan(artifact), settings.limits);

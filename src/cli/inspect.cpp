@@ -48,7 +48,7 @@ ValuePlan plan_of(const Artifact& artifact, const std::vector<Part>& parts, bool
 Artifact prepare(const std::shared_ptr<Source>& source, const std::vector<Part>& parts,
                  bool digests, const Limits& limits, const Deadline& deadline) {
   const bool graphs = asks(parts, Part::kGraph);
-  Artifact artifact = read_artifact(source, {limits, /*source_maps=*/graphs});
+  Artifact artifact = read_artifact(source, {limits, /*graphs=*/graphs});
   if (graphs && artifact.script && !deadline.over(artifact.gaps, "graphs")) {
     GraphWorker worker;
     worker.read_graphs(artifact, deadline.within(limits));

@@ -69,7 +69,7 @@ Scanner::Scanner(const Settings& settings)
     : settings_(settings), wants_graph_(needs_graph(settings.rules)), deadline_(settings.timeout) {}
 
 void Scanner::read_graphs(Artifact& artifact) {
-  {
+  if (artifact.script) {
     const std::lock_guard lock(worker_mutex_);
     worker_.read_graphs(artifact, deadline_.within(settings_.limits));
   }
@@ -84,9 +84,8 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
     worker_.start_early();
   }
   Artifact artifact = read_artifact(source, {settings_.limits, wants_graph_});
-  const bool has_program =
-      wants_graph_ && artifact.format == Format::kTorchScript && artifact.script.has_value();
-  if (has_program && !deadline_.over(artifact.gaps, "graphs")) {
+  const bool has_program = artifact.script || !artifact.graphs.empty();
+  if (wants_graph_ && has_program && !deadline_.over(artifact.gaps, "graphs")) {
     read_graphs(artifact);
   }
   if (!settings_.skip_values) {

@@ -40,6 +40,9 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::kLegacyBadProtocol: return "legacy-bad-protocol";
     case ErrorCode::kLegacyBadKeys: return "legacy-bad-keys";
     case ErrorCode::kDebugInfoInvalid: return "debug-info-invalid";
+    case ErrorCode::kJsonInvalid: return "json-invalid";
+    case ErrorCode::kJsonDuplicateKey: return "json-duplicate-key";
+    case ErrorCode::kExportedBadProgram: return "exported-bad-program";
     case ErrorCode::kFormatUnknown: return "format-unknown";
     case ErrorCode::kFormatUnsupported: return "format-unsupported";
     case ErrorCode::kWorkerMissing: return "worker-missing";

@@ -61,6 +61,11 @@ enum class ErrorCode : std::uint16_t {
   // Source maps of TorchScript.
   kDebugInfoInvalid,
 
+  // JSON texts, and the programs of torch.export in them.
+  kJsonInvalid,
+  kJsonDuplicateKey,
+  kExportedBadProgram,  ///< not what torch's schema allows
+
   // Formats as a whole.
   kFormatUnknown,
   kFormatUnsupported,

@@ -18,6 +18,7 @@ std::span<const LimitName> limit_names() {
       LimitName{"object-depth", &Limits::object_depth},
       LimitName{"tensors", &Limits::tensors},
       LimitName{"tensor-dimensions", &Limits::tensor_dimensions},
+      LimitName{"json-bytes", &Limits::json_bytes},
       LimitName{"code-bytes", &Limits::code_bytes},
       LimitName{"graph-nodes", &Limits::graph_nodes},
       LimitName{"worker-reply-bytes", &Limits::worker_reply_bytes},

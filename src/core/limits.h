@@ -22,6 +22,7 @@ struct Limits {
   std::uint64_t object_depth = 10'000;           ///< of nesting when paths are given to tensors
   std::uint64_t tensors = 5'000'000;
   std::uint64_t tensor_dimensions = 64;
+  std::uint64_t json_bytes = 128ull << 20;       ///< of one JSON text in an archive
   std::uint64_t code_bytes = 256ull << 20;       ///< TorchScript source text of one archive
   std::uint64_t graph_nodes = 5'000'000;
   std::uint64_t worker_reply_bytes = 2ull << 30;

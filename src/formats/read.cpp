@@ -29,6 +29,7 @@ struct Row {
 constexpr Row kReaders[] = {
     {Format::kTorchZip, read_torch_zip},      {Format::kTorchLegacy, read_torch_legacy},
     {Format::kTorchScript, read_torchscript}, {Format::kRawPickle, read_raw_pickle},
+    {Format::kExportedProgram, read_exported_program},
     {Format::kPlainZip, read_plain_zip},
 };
 

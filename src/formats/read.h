@@ -10,7 +10,9 @@ namespace torchvet {
 
 struct ReadOptions {
   Limits limits;
-  bool source_maps = true;  ///< read `.debug_pkl`: only graph rules need them
+  /// Read what only graph rules need: the graphs of exported programs, the source maps of
+  /// TorchScript (whose graphs the worker reads).
+  bool graphs = true;
 };
 
 /// Opens one file whatever it is: tells the format by content, lets that format's reader fill the

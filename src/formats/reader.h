@@ -13,6 +13,7 @@ using Reader = void (*)(const std::shared_ptr<Source>&, const ReadOptions&, Arti
 void read_torch_zip(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_torch_legacy(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_torchscript(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+void read_exported_program(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_raw_pickle(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 
 }  // namespace torchvet

@@ -117,7 +117,7 @@ class ScriptReader {
       CodeFile code;
       code.name = member.name.substr(folder.size());
       code.text = std::string(text->text());
-      if (options_.source_maps) code.map = read_map(code.name);
+      if (options_.graphs) code.map = read_map(code.name);
       add_classes(code, classes);
       script().code.push_back(std::move(code));
     }

@@ -25,41 +25,13 @@
 #include <optional>
 #include <utility>
 
+#include "graph/flow_state.h"
 #include "graph/op_table.h"
 
 namespace torchvet {
 namespace {
 
-using CellId = std::uint32_t;
 using Kind = Definition::Kind;
-
-struct Cell {
-  DefId definition = kNoDef;
-  std::vector<CellId> elements;
-  std::uint64_t joined_at = 0;  ///< number of writes when `definition` joined the elements
-  bool lasting = false;  ///< an attribute or input: what was there still counts after a write
-};
-
-struct Place {
-  CellId cell = UINT32_MAX;
-  bool partial = false;  ///< a part of the cell: a write to it does not replace everything
-};
-
-struct Frame {
-  BlockId block = 0;
-  std::size_t next = 0;
-};
-
-/// A node whose blocks are being walked.
-struct Region {
-  NodeId node = 0;
-  std::vector<BlockId> blocks;
-  std::size_t at = 0;
-  std::size_t log_mark = 0;
-  std::vector<std::vector<std::pair<CellId, DefId>>> changes;  ///< of each block
-  std::vector<std::vector<DefId>> results;                     ///< of each block
-  std::vector<DefId> carried;  ///< joins at the top of a loop's body, to be closed at its end
-};
 
 class Walk {
  public:
@@ -365,20 +337,13 @@ class Walk {
     Region region;
     region.node = id;
     region.blocks = node.blocks;
-    if (node.op == "prim::If" && node.blocks.size() == 2 && !node.inputs.empty()) {
+    if (is_conditional(node.op) && node.blocks.size() == 2 && !node.inputs.empty()) {
       const std::optional<Literal>& condition = graph_.values[node.inputs[0].value].literal;
       const bool* taken = condition ? std::get_if<bool>(&condition->value) : nullptr;
       if (taken != nullptr) region.blocks = {node.blocks[*taken ? 0 : 1]};
     }
-    if (node.op == "prim::Loop" && node.blocks.size() == 1) {
-      // (trip count, condition, carried...) -> block (index, carried...) -> (condition, carried...)
-      const Block& body = graph_.blocks[node.blocks[0]];
-      for (std::size_t i = 1; i < body.parameters.size(); ++i) {
-        Definition carried{Kind::kJoined, Definition::kNoNode, 0, kNoDef, 0, {}};
-        if (i + 1 < node.inputs.size()) carried.inputs.push_back(read(node.inputs[i + 1].value));
-        region.carried.push_back(define(std::move(carried)));
-        bind(body.parameters[i], region.carried.back());
-      }
+    if (const LoopShape* loop = loop_shape_of(node)) {
+      carry(node, *loop, region);
     } else {
       for (const BlockId block : region.blocks) {
         for (const ValueId parameter : graph_.blocks[block].parameters) {
@@ -388,6 +353,23 @@ class Walk {
     }
     regions_.push_back(std::move(region));
     start_block();
+  }
+
+  /// What a loop carries from turn to turn: the join of its start and of the end of the body.
+  void carry(const Node& node, const LoopShape& loop, Region& region) {
+    for (const BlockId block : node.blocks) {
+      const std::vector<ValueId>& parameters = graph_.blocks[block].parameters;
+      for (std::size_t i = loop.parameters; i < parameters.size(); ++i) {
+        const std::size_t turn = i - loop.parameters;
+        if (turn == region.carried.size()) {
+          Definition carried{Kind::kJoined, Definition::kNoNode, 0, kNoDef, 0, {}};
+          const std::size_t input = turn + loop.inputs;
+          if (input < node.inputs.size()) carried.inputs.push_back(read(node.inputs[input].value));
+          region.carried.push_back(define(std::move(carried)));
+        }
+        bind(parameters[i], region.carried[turn]);
+      }
+    }
   }
 
   void start_block() {
@@ -432,8 +414,8 @@ class Walk {
 
   void leave_region(const Region& region) {
     const Node& node = graph_.nodes[region.node];
-    const bool is_if = node.op == "prim::If";
-    const bool is_loop = !region.carried.empty();
+    const bool is_if = is_conditional(node.op);
+    const LoopShape* loop = loop_shape_of(node);
     std::unordered_map<CellId, Definition> joins;
     std::vector<CellId> order;
     std::unordered_map<CellId, std::size_t> branches;
@@ -456,14 +438,15 @@ class Walk {
         write(cell, define(std::move(join)));
       }
     }
-    if (is_loop && !region.results.empty()) {
+    if (loop != nullptr && loop->body < region.results.size()) {
+      const std::vector<DefId>& results = region.results[loop->body];
       for (std::size_t i = 0; i < region.carried.size(); ++i) {
-        if (i + 1 >= region.results[0].size()) break;
-        flow_.definitions[region.carried[i]].inputs.push_back(region.results[0][i + 1]);
+        if (i + loop->results >= results.size()) break;
+        flow_.definitions[region.carried[i]].inputs.push_back(results[i + loop->results]);
       }
     }
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
-      if (is_loop && i < region.carried.size()) {
+      if (i < region.carried.size()) {
         bind(node.outputs[i], region.carried[i]);
         continue;
       }

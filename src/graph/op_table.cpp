@@ -298,7 +298,27 @@ bool is_built_in(std::string_view op) {
   return std::find(std::begin(kBuiltIn), std::end(kBuiltIn), space) != std::end(kBuiltIn);
 }
 
+/// Python's own arithmetic, which exported programs do on sizes: `_operator.mul`, `torch.sym_max`,
+/// `math.ceil`.
+bool counts_sizes(std::string_view op) {
+  return op.starts_with("operator::") || op.starts_with("torch::") || op.starts_with("math::");
+}
+
 }  // namespace
+
+bool is_conditional(std::string_view op) {
+  return op == "prim::If" || op == "higher_order::cond";
+}
+
+const LoopShape* loop_shape_of(const Node& node) {
+  // (trip count, condition, carried...) -> block (index, carried...) -> (condition, carried...)
+  static constexpr LoopShape kScriptLoop = {.inputs = 2, .parameters = 1, .results = 1, .body = 0};
+  // (carried..., more...) -> block (carried...) -> (condition), block (carried...) -> (carried...)
+  static constexpr LoopShape kWhileLoop = {.body = 1};
+  if (node.op == "prim::Loop" && node.blocks.size() == 1) return &kScriptLoop;
+  if (node.op == "higher_order::while_loop" && node.blocks.size() == 2) return &kWhileLoop;
+  return nullptr;
+}
 
 OpClass class_of(const Node& node) {
   static const std::unordered_map<std::string_view, OpClass> classes = make_classes();
@@ -306,6 +326,7 @@ OpClass class_of(const Node& node) {
   if (name == "normal" && node.overload == "float_float") return OpClass::kRandom;
   if (name == "bernoulli" && node.overload == "p") return OpClass::kRandomResult;
   if (const auto at = classes.find(name); at != classes.end()) return at->second;
+  if (counts_sizes(node.op)) return OpClass::kShapeOnly;
   if (!is_built_in(node.op)) return OpClass::kUnknown;
   if (node.op.starts_with(kAten) && name.ends_with('_') && !name.ends_with("__")) {
     return OpClass::kWrite;

@@ -34,6 +34,19 @@ enum class OpClass : std::uint8_t {
 
 [[nodiscard]] OpClass class_of(const Node& node);
 
+/// An operator that runs one of its two blocks: `prim::If`, and `cond` of torch.export.
+[[nodiscard]] bool is_conditional(std::string_view op);
+
+/// Where a loop keeps what it carries from one turn to the next.
+struct LoopShape {
+  std::size_t inputs = 0;      ///< inputs of the node before the carried ones
+  std::size_t parameters = 0;  ///< parameters of its blocks before them
+  std::size_t results = 0;     ///< results of the body before them
+  std::size_t body = 0;        ///< which of its blocks the body is
+};
+/// Null when the node is no loop.
+[[nodiscard]] const LoopShape* loop_shape_of(const Node& node);
+
 /// A slot where a registered parameter or buffer belongs.
 struct SlotRow {
   enum class Kind : std::uint8_t {

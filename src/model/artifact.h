@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/exported.h"
 #include "model/gap.h"
 #include "model/graph.h"
 #include "model/member.h"
@@ -82,6 +83,7 @@ struct Artifact {
   std::vector<OptimizerState> optimizers;
 
   std::optional<ScriptInfo> script;
+  std::optional<ExportedInfo> exported;
   std::vector<Graph> graphs;
   std::vector<TensorId> graph_constants;
 

@@ -81,8 +81,10 @@ std::string summary_part(const Artifact& artifact) {
   }
   if (!artifact.modules.empty()) {
     table.add({"modules", counts(summary.classes, kMaxClasses)});
-    table.add({"mode", fmt::format("{} in training mode, {} in evaluation mode", summary.training,
-                                   summary.evaluating)});
+    if (summary.training + summary.evaluating > 0) {
+      table.add({"mode", fmt::format("{} in training mode, {} in evaluation mode",
+                                     summary.training, summary.evaluating)});
+    }
   }
   if (artifact.script) {
     table.add({"program", fmt::format("{} {}, archive version {}",
