@@ -247,6 +247,7 @@ constexpr SwitchRow kSwitches[] = {
     {"rrelu_", SwitchKind::kFlag, "training", 3, "", 0},
     {"rrelu_with_noise", SwitchKind::kFlag, "training", 4, "", 0},
     {"rrelu_with_noise_", SwitchKind::kFlag, "training", 4, "", 0},
+    {"rrelu_with_noise_functional", SwitchKind::kFlag, "training", 4, "", 0},
     {"scaled_dot_product_attention", SwitchKind::kProbability, "dropout_p", 4, "", 0},
     {"_scaled_dot_product_attention_math", SwitchKind::kProbability, "dropout_p", 4, "", 0},
     {"_scaled_dot_product_flash_attention", SwitchKind::kProbability, "dropout_p", 3, "", 0},

@@ -33,6 +33,7 @@
 #include "graph/flow.h"
 #include "graph/op_table.h"
 #include "graph/origin.h"
+#include "graph/reach.h"
 #include "graph/training_flags.h"
 
 namespace torchvet {
@@ -136,12 +137,32 @@ class Analysis {
     return read != nullptr && (leaves_of(read->whole) & kFromInput) != 0;
   }
 
+  /// True when an operator whose weights are certain was taken apart into this one.
+  [[nodiscard]] static bool is_part_of_layer(const Node& node) {
+    const std::span<const SlotRow> rows = slots_of(node.made_from);
+    return std::any_of(rows.begin(), rows.end(), [](const SlotRow& row) {
+      return row.kind == SlotRow::Kind::kCertain;
+    });
+  }
+
+  /// Random numbers that are left of a dropout: one that is off leaves none when it is taken apart.
+  [[nodiscard]] static const SwitchRow* switch_taken_apart(const Node& node) {
+    const OpClass op_class = class_of(node);
+    if (op_class != OpClass::kRandom && op_class != OpClass::kRandomResult &&
+        op_class != OpClass::kRandomWrite && op_class != OpClass::kRandomOf) {
+      return nullptr;
+    }
+    const SwitchRow* row = switch_of(node.made_from);
+    return row != nullptr && row->kind == SwitchRow::Kind::kDropout ? row : nullptr;
+  }
+
   void add_slot(NodeId id, std::string argument, SlotRow::Kind kind, DefId definition,
                 std::uint32_t data) {
     WeightSlot slot;
     slot.node = id;
     slot.argument = std::move(argument);
-    slot.certain = kind == SlotRow::Kind::kCertain || kind == SlotRow::Kind::kStatistic;
+    slot.certain = kind == SlotRow::Kind::kCertain || kind == SlotRow::Kind::kStatistic ||
+                   is_part_of_layer(graph_.nodes[id]);
     slot.statistic = kind == SlotRow::Kind::kStatistic;
     slot.data_leaves = data;
     slot.origin = origins_.origin_of(definition);
@@ -265,10 +286,16 @@ class Analysis {
 
   void read_switch(NodeId id) {
     const Node& node = graph_.nodes[id];
-    const SwitchRow* row = switch_of(node.op);
-    if (row == nullptr) return;
     TrainingSwitch found;
     found.node = id;
+    if (const SwitchRow* gone = switch_taken_apart(node)) {
+      found.argument = gone->argument;
+      found.state = TrainingSwitch::State::kOn;
+      facts_.training_switches.push_back(std::move(found));
+      return;
+    }
+    const SwitchRow* row = switch_of(node.op);
+    if (row == nullptr) return;
     found.argument = row->kind == SwitchRow::Kind::kAlways ? row->probability : row->argument;
     found.state = state_of(id, *row, found.attribute);
     facts_.training_switches.push_back(std::move(found));
@@ -362,6 +389,7 @@ void analyse_graphs(Artifact& artifact) {
     const Flow flow = follow_values(graph, context);
     Analysis analysis(graph, flow, numbers);
     analysis.run();
+    find_reach(artifact, graph);
     if (!flow.complete || !analysis.complete()) {
       artifact.add_gap("graph of " + graph.method,
                        "tracing where its weights come from took more work than the bound allows");

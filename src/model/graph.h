@@ -72,6 +72,7 @@ struct Node {
   std::vector<BlockId> blocks;      ///< of prim::If, prim::Loop, higher-order operators
   BlockId block = 0;                ///< the block it stands in
   std::string module_path;          ///< submodule whose code this is; "" for the root
+  std::string made_from;            ///< operator that was taken apart into this one: "aten::linear"
   std::vector<SourceLine> frames;   ///< innermost first; empty when unknown
   bool no_grad = false;             ///< runs under no_grad, where the program keeps that
 };
@@ -137,6 +138,20 @@ struct DeviceLiteral {
   std::string device;
 };
 
+/// A place where gradients end.
+struct GradientCut {
+  NodeId node = 0;
+  /// Paths of parameters that ask for a gradient, lie behind the cut, and that no gradient of any
+  /// result reaches by another way.
+  std::vector<std::string> parameters;
+};
+
+/// A size that the program states and that is the batch size of the example it was traced with.
+struct BakedSize {
+  NodeId node = 0;
+  std::int64_t size = 0;
+};
+
 /// What the graph analysis concludes; the graph rules read only this and the nodes it names.
 struct GraphFacts {
   std::vector<WeightSlot> weight_slots;
@@ -150,6 +165,11 @@ struct GraphFacts {
   std::vector<NodeId> training_flag_readers;
   /// Constants of `Artifact::graph_constants` that are read.
   std::vector<std::uint32_t> constants_read;
+  std::vector<GradientCut> gradient_cuts;
+  std::vector<NodeId> random_in_results;  ///< random numbers that have an influence on a result
+  std::vector<NodeId> data_conditions;  ///< conditions and numbers taken out of an input's values
+  std::vector<NodeId> dead_layers;  ///< operators with registered weights, their results unread
+  std::vector<BakedSize> baked_sizes;
 };
 
 struct Graph {
@@ -163,6 +183,9 @@ struct Graph {
 /// The frame that belongs to the author rather than to torch: the innermost one outside torch's own
 /// files, else the innermost one. Null when the node has no frames.
 [[nodiscard]] const SourceLine* user_frame(const Node& node);
+
+/// The operator for people: "aten::addmm", or "aten::linear (as aten::addmm)".
+[[nodiscard]] std::string operator_text(const Node& node);
 
 /// True when the call was made by the source of a torch.nn module: the innermost frame that is not
 /// torch/nn/functional.py or torch/_jit_internal.py lies in torch/nn/modules/.
