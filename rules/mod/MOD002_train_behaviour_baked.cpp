@@ -66,6 +66,9 @@ std::string value_text(const Graph& graph, const Node& node, std::string_view ar
 
 std::string switch_text(const Graph& graph, const Node& node, std::string_view argument) {
   const std::string value = value_text(graph, node, argument);
+  if (value.empty() && !node.made_from.empty()) {
+    return fmt::format("its `{}` was true when run_decompositions() took it apart", argument);
+  }
   std::string text = fmt::format("its `{}` is {}", argument, value.empty() ? "always on" : value);
   const std::string p = value_text(graph, node, "p");
   if (!p.empty() && argument != "p") text += fmt::format(", `p` is {}", p);
@@ -91,7 +94,8 @@ std::vector<Finding> check(const Artifact& artifact, const Intent& intent) {
       finding.where = location_of(node);
       finding.key = fmt::format("{} {}", graph.method, node.op);
       finding.message =
-          fmt::format("{} in {}() {} on every call", node.op, graph.method, effect_of(node.op));
+          fmt::format("{} in {}() {} on every call", operator_text(node), graph.method,
+                      effect_of(node.made_from.empty() ? node.op : node.made_from));
       finding.evidence.push_back({"graph", switch_text(graph, node, found.argument)});
       if (is_training(artifact, node.module_path)) {
         finding.evidence.push_back(

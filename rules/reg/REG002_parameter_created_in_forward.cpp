@@ -30,7 +30,7 @@ Create the layer in `__init__` and keep it as an attribute, then train again.
 An error where the chain starts at `empty` (as in every layer of torch.nn), where several slots of
 one operator are random, or where random weights are applied to the output of registered layers. Bare
 `randn` weights applied to the method's own input are a warning: random convolution is an
-augmentation. For `matmul` and its like an initialisation with bounds of its own is an error of
+augmentation; under `if self.training` they are silent. For `matmul` and its like an initialisation with bounds of its own is an error of
 medium confidence, anything else a warning: hashing and random projections look the same. Silent as
 soon as a parameter, a buffer, an input or a constant is in the slice (noisy layers, LoRA,
 hyper-networks), or a wholly deterministic kernel (`ones / 9`, a window). On 181 transformers models
@@ -51,11 +51,11 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
     const bool certain = layer.slots.front()->certain;
     if (certain) {
       finding.message =
-          fmt::format("{} of {} {} created in {}()", slots_text(layer.slots), layer.node->op,
-                      layer.slots.size() > 1 ? "are" : "is", layer.graph->method);
+          fmt::format("{} of {} {} created in {}()", slots_text(layer.slots),
+                      operator_text(*layer.node), layer.slots.size() > 1 ? "are" : "is", layer.graph->method);
     } else {
       finding.message = fmt::format("an operand of {} is random numbers made in {}()",
-                                    layer.node->op, layer.graph->method);
+                                    operator_text(*layer.node), layer.graph->method);
     }
     for (const WeightSlot* slot : layer.slots) {
       if (finding.evidence.size() == kMaxEvidence) break;

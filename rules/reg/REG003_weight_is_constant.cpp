@@ -110,9 +110,9 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
     finding.message =
         layer.certain_slot
             ? fmt::format("{} of {} {} of the program, not registered", slots_text(layer.slots),
-                          layer.node->op,
+                          operator_text(*layer.node),
                           layer.slots.size() > 1 ? "are constants" : "is a constant")
-            : fmt::format("an operand of {} is a constant of the program", layer.node->op);
+            : fmt::format("an operand of {} is a constant of the program", operator_text(*layer.node));
     explain(artifact, layer, finding);
     if (finding.severity == Severity::kNote) {
       finding.why = "a fixed kernel that is no buffer stays behind when the program is moved";

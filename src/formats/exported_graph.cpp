@@ -187,6 +187,9 @@ class Lowering {
         exported_module_stack(json_text(json_field(metadata, "nn_module_stack")).value_or(""));
     if (!stack.empty()) node.module_path = std::string(stack.back().path);
     node.frames = exported_frames(json_text(json_field(metadata, "stack_trace")).value_or(""));
+    node.made_from =
+        exported_first_operator(json_text(json_field(metadata, "from_node")).value_or(""));
+    if (node.made_from == node.op) node.made_from.clear();
   }
 
   Result<void> lower_nodes(Json graph, ExportedScope& scope, std::size_t depth) {

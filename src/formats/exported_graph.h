@@ -36,6 +36,11 @@ struct ExportedModule {
 /// The frames of a node's `stack_trace`, a Python traceback, innermost first.
 [[nodiscard]] std::vector<SourceLine> exported_frames(std::string_view text);
 
+/// The operator at the end of a node's `from_node`, a history in JSON, newest entry first: what the
+/// author called before run_decompositions() took it apart, as "aten::linear". Empty when it is no
+/// operator.
+[[nodiscard]] std::string exported_first_operator(std::string_view text);
+
 /// The name of an element type, memory format or layout by its number in torch's schema (not
 /// ATen's): 7 is "float32".
 [[nodiscard]] std::string_view exported_dtype(std::int64_t number);

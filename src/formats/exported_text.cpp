@@ -65,6 +65,19 @@ std::vector<SourceLine> exported_frames(std::string_view text) {
   return frames;
 }
 
+std::string exported_first_operator(std::string_view text) {
+  constexpr std::string_view kTarget = "\"target\": \"";
+  const std::size_t at = text.rfind(kTarget);
+  if (at == std::string_view::npos) return {};
+  text.remove_prefix(at + kTarget.size());
+  text = text.substr(0, text.find('"'));
+  const std::size_t first = text.find('.'), last = text.rfind('.');
+  if (first == std::string_view::npos || first == last) return {};  // "linear_1": no operator
+  const std::string_view name = text.substr(first + 1, last - first - 1);
+  if (name.empty() || name.find('.') != std::string_view::npos) return {};
+  return std::string(text.substr(0, first)) + "::" + std::string(name);
+}
+
 std::string_view exported_dtype(std::int64_t number) {
   static constexpr std::array<std::string_view, 36> kNames = {"unknown",
                                                               "uint8",

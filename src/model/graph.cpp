@@ -1,5 +1,6 @@
 #include "model/graph.h"
 
+#include <string>
 #include <string_view>
 
 namespace torchvet {
@@ -20,6 +21,10 @@ const SourceLine* user_frame(const Node& node) {
     if (!in_torch(frame.file)) return &frame;
   }
   return node.frames.empty() ? nullptr : &node.frames.front();
+}
+
+std::string operator_text(const Node& node) {
+  return node.made_from.empty() ? node.op : node.made_from + " (as " + node.op + ")";
 }
 
 bool called_by_nn_module(const Node& node) {

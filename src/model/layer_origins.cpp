@@ -66,6 +66,19 @@ Suspicion judge_created(const WeightSlot& slot, bool several) {
   return Suspicion::kPossible;
 }
 
+/// True in a block that runs only while a `training` attribute is true.
+bool is_for_training_only(const Graph& graph, const Node& node) {
+  for (BlockId block = node.block; graph.blocks[block].node;) {
+    const Node& branch = graph.nodes[*graph.blocks[block].node];
+    if (branch.op == "prim::If" && !branch.inputs.empty() && branch.blocks.front() == block) {
+      const std::optional<std::string>& flag = graph.values[branch.inputs[0].value].attribute;
+      if (flag && (*flag == "training" || flag->ends_with(".training"))) return true;
+    }
+    block = branch.block;
+  }
+  return false;
+}
+
 /// `empty` then `fill_`: what nn.LayerNorm and its like do to their weight and bias.
 bool is_filled_norm(const NodeSlots& layer) {
   if (!is_norm(layer.node->op)) return false;
@@ -180,6 +193,10 @@ std::vector<CreatedLayer> created_layers(const Artifact& artifact) {
       for (const WeightSlot* slot : layer.slots) {
         if (!slot->statistic && slot->origin.filled) found.slots.push_back(slot);
       }
+    }
+    // Where a random kernel may be an augmentation, being used in training only settles it.
+    if (found.suspicion == Suspicion::kPossible && is_for_training_only(*found.graph, *found.node)) {
+      continue;
     }
     if (!found.slots.empty()) created.push_back(std::move(found));
   }
