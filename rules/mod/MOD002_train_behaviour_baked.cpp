@@ -10,7 +10,8 @@ namespace {
 constexpr std::string_view kDoc = R"md(
 ## What it does
 Reports operators of a saved program whose training switch is a constant that is on: `train` of
-dropout, `training` of batch norm and rrelu, `dropout_p` of attention.
+dropout, `training` of batch norm and rrelu, `dropout_p` of attention; and random numbers that are
+drawn inside of a drop path or a hand-written dropout (by the name of its class).
 
 ## Why it matters
 The constant is part of the program. `.eval()` after loading changes nothing: every call drops
@@ -65,6 +66,10 @@ std::string value_text(const Graph& graph, const Node& node, std::string_view ar
 }
 
 std::string switch_text(const Graph& graph, const Node& node, std::string_view argument) {
+  if (argument.empty()) {
+    return fmt::format("drawn in `{}`, a module of a kind that draws only in training",
+                       node.module_path);
+  }
   const std::string value = value_text(graph, node, argument);
   if (value.empty() && !node.made_from.empty()) {
     return fmt::format("its `{}` was true when run_decompositions() took it apart", argument);

@@ -21,6 +21,7 @@
 #include "graph/provenance.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -84,13 +85,38 @@ std::vector<bool> dimensions_of(const Artifact& artifact) {
   return has_dimensions;
 }
 
+/// Paths of the modules that drop something in training and do nothing else in it, by the names of
+/// their classes: paths of residual nets, and dropouts that authors write themselves.
+std::set<std::string> dropping_modules(const Artifact& artifact) {
+  constexpr std::string_view kClasses[] = {"DropPath", "StochasticDepth", "DropBlock",
+                                           "DropConnect", "Dropout"};
+  std::set<std::string> paths;
+  for (const Module& module : artifact.modules) {
+    const std::string_view name =
+        std::string_view(module.class_name).substr(module.class_name.rfind('.') + 1);
+    const bool drops = std::any_of(std::begin(kClasses), std::end(kClasses), [&](auto part) {
+      return name.find(part) != std::string_view::npos;
+    });
+    if (drops && !module.path.empty()) paths.insert(module.path);
+  }
+  return paths;
+}
+
+bool draws(const Node& node) {
+  const OpClass op_class = class_of(node);
+  return op_class == OpClass::kRandom || op_class == OpClass::kRandomResult ||
+         op_class == OpClass::kRandomWrite || op_class == OpClass::kRandomOf;
+}
+
 /// Everything about one graph.
 class Analysis {
  public:
-  Analysis(Graph& graph, const Flow& flow, const AttributeNumbers& numbers)
+  Analysis(Graph& graph, const Flow& flow, const AttributeNumbers& numbers,
+           const std::set<std::string>& dropping)
       : graph_(graph),
         flow_(flow),
         numbers_(numbers),
+        dropping_(dropping),
         training_(graph, numbers),
         origins_(graph, flow) {}
 
@@ -147,13 +173,13 @@ class Analysis {
 
   /// Random numbers that are left of a dropout: one that is off leaves none when it is taken apart.
   [[nodiscard]] static const SwitchRow* switch_taken_apart(const Node& node) {
-    const OpClass op_class = class_of(node);
-    if (op_class != OpClass::kRandom && op_class != OpClass::kRandomResult &&
-        op_class != OpClass::kRandomWrite && op_class != OpClass::kRandomOf) {
-      return nullptr;
-    }
-    const SwitchRow* row = switch_of(node.made_from);
+    const SwitchRow* row = draws(node) ? switch_of(node.made_from) : nullptr;
     return row != nullptr && row->kind == SwitchRow::Kind::kDropout ? row : nullptr;
+  }
+
+  /// Random numbers that such a module draws, in a program that has no branch left to avoid it.
+  [[nodiscard]] bool is_dropping(const Node& node) const {
+    return node.block == 0 && draws(node) && dropping_.contains(node.module_path);
   }
 
   void add_slot(NodeId id, std::string argument, SlotRow::Kind kind, DefId definition,
@@ -294,6 +320,11 @@ class Analysis {
       facts_.training_switches.push_back(std::move(found));
       return;
     }
+    if (is_dropping(node)) {
+      found.state = TrainingSwitch::State::kOn;
+      facts_.training_switches.push_back(std::move(found));
+      return;
+    }
     const SwitchRow* row = switch_of(node.op);
     if (row == nullptr) return;
     found.argument = row->kind == SwitchRow::Kind::kAlways ? row->probability : row->argument;
@@ -369,6 +400,7 @@ class Analysis {
   Graph& graph_;
   const Flow& flow_;
   const AttributeNumbers& numbers_;
+  const std::set<std::string>& dropping_;
   const TrainingFlags training_;
   OriginReader origins_;
   GraphFacts facts_;
@@ -384,10 +416,11 @@ void analyse_graphs(Artifact& artifact) {
   const std::vector<bool> has_dimensions = dimensions_of(artifact);
   const FlowContext context{&attributes.leaves, &has_dimensions};
   const AttributeNumbers numbers(artifact);
+  const std::set<std::string> dropping = dropping_modules(artifact);
   for (Graph& graph : artifact.graphs) {
     if (graph.blocks.empty()) continue;
     const Flow flow = follow_values(graph, context);
-    Analysis analysis(graph, flow, numbers);
+    Analysis analysis(graph, flow, numbers, dropping);
     analysis.run();
     find_reach(artifact, graph);
     if (!flow.complete || !analysis.complete()) {

@@ -128,7 +128,7 @@ struct TrainingSwitch {
     kDynamic,    ///< computed otherwise
   };
   NodeId node = 0;
-  std::string argument;
+  std::string argument;  ///< empty: no argument, its module draws random numbers in training only
   State state = State::kDynamic;
   std::string attribute;  ///< "drop.training"
 };

@@ -291,6 +291,43 @@ TEST_CASE("training switches: literals and flags, with and without effect") {
   CHECK(facts.training_flag_readers == std::vector<NodeId>{facts.training_switches[0].node});
 }
 
+TEST_CASE("training switches: what is left of a dropout, and drop paths") {
+  const auto switches = [](const std::string& made_from, const std::string& class_name) {
+    GraphBuilder b;
+    const ValueId x = b.input("x");
+    const NodeId drawn = b.node("aten::rand", {{"size", b.sizes({2, 1})}});
+    b.graph().nodes[drawn].made_from = made_from;
+    b.graph().nodes[drawn].module_path = "drop";
+    b.result(b.call("aten::mul", {{"self", x}, {"other", b.output(drawn)}}));
+    Artifact artifact = b.artifact({});
+    Module drop;
+    drop.path = "drop";
+    drop.class_name = class_name;
+    drop.parent = 0;
+    artifact.modules.push_back(drop);
+    return analysed(artifact).graphs[0].facts.training_switches.size();
+  };
+  CHECK(switches("", "net.Noise") == 0);
+  CHECK(switches("aten::feature_dropout", "net.Noise") == 1);
+  CHECK(switches("aten::rand_like", "net.Noise") == 0);
+  CHECK(switches("", "net.SwinDropPath") == 1);
+  CHECK(switches("", "dropout.Noise") == 0);
+}
+
+TEST_CASE("provenance: parts of a layer that was taken apart are certain") {
+  const auto certain = [](const std::string& made_from) {
+    GraphBuilder b;
+    const NodeId product = b.node("aten::mm", {{"self", b.input("x")}, {"mat2", b.constant(0)}});
+    b.graph().nodes[product].made_from = made_from;
+    b.result(b.output(product));
+    return slot(analysed(b.artifact({}, {}, {{4, 4}})), "mat2").certain;
+  };
+  CHECK(certain("aten::linear"));
+  CHECK(certain("aten::lstm"));
+  CHECK_FALSE(certain("aten::matmul"));
+  CHECK_FALSE(certain(""));
+}
+
 TEST_CASE("training flags: only a branch that makes a difference counts") {
   using Fill = void (*)(GraphBuilder&, ValueId x);
   const auto flags = [](ValueType type, Fill taken, Fill other,
