@@ -166,9 +166,8 @@ class Analysis {
   /// True when an operator whose weights are certain was taken apart into this one.
   [[nodiscard]] static bool is_part_of_layer(const Node& node) {
     const std::span<const SlotRow> rows = slots_of(node.made_from);
-    return std::any_of(rows.begin(), rows.end(), [](const SlotRow& row) {
-      return row.kind == SlotRow::Kind::kCertain;
-    });
+    return std::any_of(rows.begin(), rows.end(),
+                       [](const SlotRow& row) { return row.kind == SlotRow::Kind::kCertain; });
   }
 
   /// Random numbers that are left of a dropout: one that is off leaves none when it is taken apart.

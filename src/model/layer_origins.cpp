@@ -195,7 +195,8 @@ std::vector<CreatedLayer> created_layers(const Artifact& artifact) {
       }
     }
     // Where a random kernel may be an augmentation, being used in training only settles it.
-    if (found.suspicion == Suspicion::kPossible && is_for_training_only(*found.graph, *found.node)) {
+    if (found.suspicion == Suspicion::kPossible &&
+        is_for_training_only(*found.graph, *found.node)) {
       continue;
     }
     if (!found.slots.empty()) created.push_back(std::move(found));
