@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "graph/provenance.h"
+#include "model/layer_origins.h"
 #include "unit/catch.h"
 #include "unit/graph_builder.h"
 
@@ -326,6 +327,23 @@ TEST_CASE("provenance: parts of a layer that was taken apart are certain") {
   CHECK(certain("aten::lstm"));
   CHECK_FALSE(certain("aten::matmul"));
   CHECK_FALSE(certain(""));
+}
+
+TEST_CASE("created layers: a random kernel, and one for training only") {
+  const auto created = [](const char* flag) {
+    GraphBuilder b;
+    const ValueId x = b.input("x");
+    const NodeId branch = b.node("prim::If", {{"", b.attribute(flag, ValueType::kBool)}});
+    b.begin_block(branch);
+    const ValueId kernel = b.call("aten::randn", {{"size", b.sizes({3, 3, 3, 3})}});
+    b.end_block({b.call("aten::conv2d", {{"input", x}, {"weight", kernel}, {"bias", b.none()}})});
+    b.begin_block(branch);
+    b.end_block({x});
+    b.result(b.output(branch));
+    return created_layers(analysed(b.artifact({}))).size();
+  };
+  CHECK(created("noisy") == 1);
+  CHECK(created("block.training") == 0);
 }
 
 TEST_CASE("training flags: only a branch that makes a difference counts") {
