@@ -30,7 +30,8 @@ torch.save(model.state_dict(), "model.pt")    # DEV002: 62 storages on cuda:3
 
 ## What to do
 Load with `torch.load(path, map_location="cpu")` (`torch.jit.load` takes it too), or save from the
-CPU: `torch.save(model.cpu().state_dict(), path)`.
+CPU: `torch.save(model.cpu().state_dict(), path)`. `torch.export.load` has no `map_location`: move the
+program (`torch.export.passes.move_to_device_pass`) before saving it.
 
 ## Limits
 A training checkpoint on the first device is the ordinary case, since training goes on where it was:
@@ -69,15 +70,19 @@ std::map<std::string, Use> uses_by_device(const Artifact& artifact, const std::s
 
 bool has_model(Kind kind) {
   return kind == Kind::kStateDict || kind == Kind::kCheckpoint || kind == Kind::kTorchScript ||
-         kind == Kind::kPickledModule;
+         kind == Kind::kExportedProgram || kind == Kind::kPickledModule;
 }
 
 /// Torch has other words for each kind of device, and for programs.
 std::string why_of(const Artifact& artifact, const std::map<std::string, Use>& uses) {
+  const std::string device =
+      uses.size() == 1 ? uses.begin()->first : std::string("such device");
+  if (artifact.kind == Kind::kExportedProgram) {
+    return fmt::format("torch.export.load fails where there is no {}", device);
+  }
   std::string why =
       fmt::format("{} without map_location fails where there is no {}",
-                  artifact.kind == Kind::kTorchScript ? "torch.jit.load" : "torch.load",
-                  uses.size() == 1 ? uses.begin()->first : std::string("such device"));
+                  artifact.kind == Kind::kTorchScript ? "torch.jit.load" : "torch.load", device);
   if (artifact.kind != Kind::kTorchScript && device_type(uses.begin()->first) == "cuda") {
     why +=
         ": \"Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is "
@@ -118,6 +123,9 @@ std::vector<Finding> check(const Artifact& artifact, const Intent& intent) {
                                       artifact.storages.size(), fmt::join(counts, ", "),
                                       counts.size() < uses.size() ? ", ..." : "");
   finding.why = why_of(artifact, uses);
+  if (artifact.kind == Kind::kExportedProgram) {
+    finding.help = "move the program to the CPU before saving (torch.export.passes)";
+  }
   return {std::move(finding)};
 }
 

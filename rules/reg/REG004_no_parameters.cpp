@@ -67,23 +67,25 @@ void check_program(const Artifact& artifact, std::vector<Finding>& findings) {
     findings.push_back(std::move(finding));
     return;
   }
-  if (constants.empty() || !artifact.script || is_frozen(artifact)) return;
+  if (constants.empty() || is_frozen(artifact)) return;
   const auto layer =
       std::find_if(constants.begin(), constants.end(), [](const ConstantLayer& constant) {
-        const bool is_layer = constant.called_by_module || constant.node->frames.empty() ||
-                              constant.untouched != nullptr;
-        return constant.weight_and_bias && constant.certain_slot && is_layer;
+        const bool is_layer = constant.called_by_module || constant.untouched != nullptr;
+        const bool may_be = constant.certain_slot && constant.node->frames.empty();
+        return constant.weight_and_bias && (is_layer || may_be);
       });
   const bool is_error = layer != constants.end();
   Finding finding = no_state("the program has layers but neither parameter nor buffer");
   const ConstantLayer& shown = is_error ? *layer : constants.front();
   finding.where = location_of(*shown.node);
   finding.evidence.push_back(
-      {"graph", fmt::format("{} of {} {} of the program; {} such layer{} in all, and modules carry "
-                            "`training`, so the program was not frozen",
+      {"graph", fmt::format("{} of {} {} of the program; {} such layer{} in all{}",
                             slots_text(shown.slots), shown.node->op,
                             shown.slots.size() > 1 ? "are constants" : "is a constant",
-                            constants.size(), constants.size() == 1 ? "" : "s")});
+                            constants.size(), constants.size() == 1 ? "" : "s",
+                            artifact.script ? ", and modules carry `training`, so the program was "
+                                              "not frozen"
+                                            : "")});
   if (!is_error) {
     finding.severity = Severity::kNote;
     finding.confidence = Confidence::kMedium;
@@ -146,7 +148,7 @@ void check_state_dicts(const Artifact& artifact, std::vector<Finding>& findings)
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   std::vector<Finding> findings;
-  if (artifact.format == Format::kTorchScript) {
+  if (artifact.kind == Kind::kTorchScript || artifact.kind == Kind::kExportedProgram) {
     check_program(artifact, findings);
   } else if (!artifact.modules.empty()) {
     check_modules(artifact, findings);
