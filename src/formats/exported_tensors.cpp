@@ -1,5 +1,6 @@
 #include "formats/exported_tensors.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/checked.h"
@@ -9,6 +10,13 @@ namespace {
 
 constexpr std::int64_t kStrided = 7;  // of torch's schema
 constexpr std::size_t kMostDimensions = 64;
+
+/// An empty record holds a tensor without elements, or shapes without numbers, saved under a fake
+/// tensor mode: then the storage counts as large as what its tensors need.
+void need(Storage& storage, std::optional<std::uint64_t> bytes) {
+  storage.declared_bytes = std::max(storage.declared_bytes, bytes.value_or(0));
+  storage.present = bytes == 0u && storage.declared_bytes == 0;
+}
 
 }  // namespace
 
@@ -91,7 +99,14 @@ std::optional<TensorId> ExportedTensors::read(const Entry& entry, FaultList& fau
 std::optional<StorageId> ExportedTensors::storage_of(const std::string& path, DType dtype,
                                                      std::string device, const Tensor& tensor,
                                                      FaultList& faults) {
-  if (const auto known = by_path_.find(path); known != by_path_.end()) return known->second;
+  const auto reached = tensor.elements_reached();
+  const std::optional<std::uint64_t> needed =
+      reached ? checked_mul(*reached, item_size(dtype)) : std::nullopt;
+  if (const auto known = by_path_.find(path); known != by_path_.end()) {
+    Storage& shared = artifact_.storages[known->second];
+    if (zip_.members[*shared.member].size == 0) need(shared, needed);
+    return known->second;
+  }
   const std::optional<MemberId> id = find_member(zip_, path);
   if (!id) {
     faults.add(ErrorCode::kStorageMissing, 0, "the record " + path + " is missing");
@@ -107,10 +122,7 @@ std::optional<StorageId> ExportedTensors::storage_of(const std::string& path, DT
   storage.declared_bytes = member.size;
   storage.present = member.size > 0;
   if (!storage.present) {
-    // Saved under a fake tensor mode: shapes without numbers. It takes what its tensor needs.
-    const auto reached = tensor.elements_reached();
-    const auto needed = reached ? checked_mul(*reached, item_size(dtype)) : reached;
-    storage.declared_bytes = needed.value_or(0);
+    need(storage, needed);
   } else if (member.data.offset <= file_.size() &&
              member.data.length <= file_.size() - member.data.offset) {
     storage.compressed = member.method != 0;
