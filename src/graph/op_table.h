@@ -9,7 +9,8 @@
 namespace torchvet {
 
 /// What the analysis knows about operators; all of it data. Names are those of the ATen registry;
-/// a row without a namespace is `aten::`.
+/// one without a namespace is `aten::`. How results follow from arguments is in op_classes.cpp, slots
+/// and switches are in op_slots.cpp.
 
 /// How the result of an operator follows from its arguments, as far as origins are concerned.
 enum class OpClass : std::uint8_t {
@@ -56,11 +57,10 @@ struct SlotRow {
     kBiasSide,    ///< the bias that goes with a kWeightSide slot
     kEitherSide,  ///< a weight when the other such argument is an activation
   };
-  std::string_view op;
   std::string_view argument;
   std::uint8_t position = 0;
   Kind kind = Kind::kCertain;
-  std::uint8_t data = 0;
+  std::uint8_t data = 0;  ///< position of that argument
 };
 
 /// The slots of an operator, in the order of its arguments; empty when it has none.
@@ -75,7 +75,6 @@ struct SwitchRow {
     kProbability,  ///< on when `argument` is a number above 0
     kAlways,       ///< on when `probability` is above 0; there is no flag
   };
-  std::string_view op;
   Kind kind = Kind::kFlag;
   std::string_view argument;
   std::uint8_t position = 0;

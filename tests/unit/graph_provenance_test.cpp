@@ -329,6 +329,58 @@ TEST_CASE("provenance: parts of a layer that was taken apart are certain") {
   CHECK_FALSE(certain(""));
 }
 
+TEST_CASE("op table: slots of operators of other backends") {
+  const auto slots = [](const std::string& op, const std::string& argument) {
+    GraphBuilder b;
+    b.result(b.call(op, {{"input", b.input("x")}, {argument, b.constant(0)}}));
+    return analysed(b.artifact({}, {}, {{4, 4}})).graphs[0].facts.weight_slots;
+  };
+  const std::vector<std::pair<std::string, std::string>> certain = {
+      {"aten::conv_transpose3d", "bias"},
+      {"aten::cudnn_convolution_add_relu", "bias"},
+      {"aten::_thnn_fused_gru_cell", "hidden_bias"},
+      {"quantized::conv2d_dynamic", "packed_weight"},
+      {"quantized::quantized_lstm_cell_dynamic", "bias_ih"},
+      {"quantized::embedding_bag_2bit_rowwise_offsets", "weight"},
+      {"_quantized::wrapped_quantized_linear", "W"},
+      {"onednn::qconv_pointwise", "qw"},
+      {"mkldnn::_linear_pointwise", "B"},
+      {"prim::mkldnn_convolution", "weight"}};
+  for (const auto& [op, argument] : certain) {
+    CAPTURE(op);
+    REQUIRE(slots(op, argument).size() == 1);
+    CHECK(slots(op, argument)[0].certain);
+    CHECK(slots(op, argument)[0].origin.leaves == kFromConstant);
+  }
+  REQUIRE(slots("aten::_batch_norm_no_update", "running_var").size() == 1);
+  CHECK(slots("aten::_batch_norm_no_update", "running_var")[0].statistic);
+  REQUIRE(slots("aten::_scaled_mm", "mat2").size() == 1);
+  CHECK_FALSE(slots("aten::_scaled_mm", "mat2")[0].certain);
+  // Arguments of that name which hold no weight.
+  CHECK(slots("aten::lerp", "weight").empty());
+  CHECK(slots("aten::nll_loss", "weight").empty());
+  CHECK(slots("aten::_efficient_attention_forward", "bias").empty());
+  CHECK(slots("quantized::conv2d_prepack", "weight").empty());
+}
+
+TEST_CASE("op table: switches of fused operators") {
+  const auto state = [](const std::string& op, const std::string& probability, double p,
+                        const std::string& flag) {
+    GraphBuilder b;
+    GraphBuilder::Arguments arguments = {{"input", b.input("x")}, {"num_layers", b.integer(2)}};
+    arguments.push_back({probability, b.number(p)});
+    if (!flag.empty()) arguments.push_back({flag, b.flag(true)});
+    b.result(b.call(op, arguments));
+    return analysed(b.artifact({})).graphs[0].facts.training_switches.at(0).state;
+  };
+  CHECK(state("aten::_scaled_dot_product_cudnn_attention", "dropout_p", 0.1, "") == State::kOn);
+  CHECK(state("aten::_scaled_dot_product_cudnn_attention", "dropout_p", 0, "") == State::kOff);
+  CHECK(state("aten::_flash_attention_forward", "dropout_p", 0.1, "") == State::kOn);
+  CHECK(state("aten::quantized_lstm", "dropout", 0.1, "train") == State::kOn);
+  CHECK(state("aten::quantized_lstm", "dropout", 0, "train") == State::kOff);
+  CHECK(state("aten::_cudnn_rnn", "dropout", 0.5, "train") == State::kOn);
+}
+
 TEST_CASE("created layers: a random kernel, and one for training only") {
   const auto created = [](const char* flag) {
     GraphBuilder b;
