@@ -19,10 +19,15 @@ using Way = Slices::Way;
 constexpr std::size_t kMostCuts = 64;
 constexpr std::size_t kMostConditions = 256;
 
-/// Operators that take a number out of a tensor.
-constexpr std::array<std::string_view, 7> kTakesNumber = {
-    "aten::Int",           "aten::Bool", "aten::Float", "aten::item", "aten::ScalarImplicit",
-    "aten::IntImplicit", "aten::_local_scalar_dense"};
+/// Operators that take a number out of a tensor: what TorchScript decides by goes through one of
+/// them.
+constexpr std::array<std::string_view, 11> kTakesNumber = {
+    "aten::Int",         "aten::Bool",
+    "aten::Float",       "aten::item",
+    "aten::IntImplicit", "aten::FloatImplicit",
+    "aten::is_nonzero",  "aten::ScalarImplicit",
+    "aten::equal",       "aten::_local_scalar_dense",
+    "prim::tolist"};
 
 /// Operators whose argument is a shape that begins with the batch.
 constexpr std::array<std::string_view, 4> kReshapes = {"aten::view", "aten::reshape",
@@ -76,8 +81,7 @@ class Reach {
   /// The value that steers a node, if any does by its number.
   static std::optional<ValueId> steering(const Node& node) {
     if (node.inputs.empty()) return std::nullopt;
-    if (is_conditional(node.op)) return node.inputs[0].value;
-    if (node.op == "prim::Loop" && node.inputs.size() > 1) return node.inputs[1].value;
+    if (node.op == "higher_order::cond") return node.inputs[0].value;
     const bool takes =
         std::find(kTakesNumber.begin(), kTakesNumber.end(), node.op) != kTakesNumber.end();
     if (takes) return node.inputs[0].value;
@@ -92,7 +96,9 @@ class Reach {
         const std::vector<ValueId>& results = graph_.blocks[node.blocks[0]].results;
         if (!results.empty()) value = results[0];
       }
-      if (!value || facts().data_conditions.size() == kMostConditions) continue;
+      if (!value || graph_.values[*value].type != ValueType::kTensor ||
+          facts().data_conditions.size() == kMostConditions)
+        continue;
       if (data_[*value]) facts().data_conditions.push_back(id);
     }
   }
@@ -139,7 +145,8 @@ class Reach {
     std::vector<NodeId> found;
     for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
       const Node& node = graph_.nodes[id];
-      const bool leaves = node.no_grad && any_output(node, used_outside);
+      const bool leaves =
+          node.no_grad && any_output(node, used_outside) && class_of(node) != OpClass::kWrite;
       if ((cuts_gradient(node) || leaves) && any_output(node, results_)) found.push_back(id);
     }
     return found;
@@ -149,8 +156,7 @@ class Reach {
     const std::vector<NodeId> found = cuts();
     if (found.empty() || found.size() > kMostCuts) return;
     const std::vector<ValueId> trained = trained_values();
-    const std::vector<bool> learning =
-        slices_.behind(graph_.blocks[0].results, Way::kGradient);
+    const std::vector<bool> learning = slices_.behind(graph_.blocks[0].results, Way::kGradient);
     std::set<std::string_view> still_trained;
     for (const ValueId id : trained) {
       if (learning[id]) still_trained.insert(*graph_.values[id].attribute);
@@ -203,7 +209,8 @@ class Reach {
   void find_baked_sizes(std::int64_t batch) {
     for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
       const Node& node = graph_.nodes[id];
-      const bool reshapes = std::find(kReshapes.begin(), kReshapes.end(), node.op) != kReshapes.end();
+      const bool reshapes =
+          std::find(kReshapes.begin(), kReshapes.end(), node.op) != kReshapes.end();
       if (!reshapes || node.inputs.size() < 2 || !any_output(node, results_)) continue;
       if (first_size(node.inputs[1].value) != batch) continue;
       if (facts().baked_sizes.size() == kMostConditions) return;

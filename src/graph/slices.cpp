@@ -120,7 +120,13 @@ void Slices::push_sources(ValueId id, Way way, std::vector<ValueId>& out, bool& 
   if (value.owner && graph_.blocks[*value.owner].node) return push_parameter_sources(id, out);
   if (!value.producer) return;
   const Node& node = graph_.nodes[*value.producer];
-  if (way != Way::kNumbers && (cuts_gradient(node) || (node.no_grad && way == Way::kGradient))) {
+  if (way != Way::kNumbers && cuts_gradient(node)) return;
+  if (way == Way::kGradient && node.no_grad) {
+    // Numbers changed in place under no_grad, as when weights are rescaled, stay what they are a
+    // gradient of.
+    if (writes_in_place(class_of(node)) && !node.inputs.empty()) {
+      out.push_back(node.inputs[0].value);
+    }
     return;
   }
   const std::size_t output = positions_[id];

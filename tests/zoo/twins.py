@@ -284,7 +284,7 @@ class ThroughData(nn.Module):
         return self.head(self.body(x).data)
 
 
-@twin(values(6, 4), expected=everywhere("GRF006 note", ("script", "trace")))
+@twin(values(6, 4), expected=everywhere("GRF006 note", ("trace",)))
 class BakedBatch(nn.Module):
     def __init__(self) -> None:
         super().__init__()
