@@ -75,8 +75,7 @@ bool has_model(Kind kind) {
 
 /// Torch has other words for each kind of device, and for programs.
 std::string why_of(const Artifact& artifact, const std::map<std::string, Use>& uses) {
-  const std::string device =
-      uses.size() == 1 ? uses.begin()->first : std::string("such device");
+  const std::string device = uses.size() == 1 ? uses.begin()->first : std::string("such device");
   if (artifact.kind == Kind::kExportedProgram) {
     return fmt::format("torch.export.load fails where there is no {}", device);
   }

@@ -79,13 +79,13 @@ void check_program(const Artifact& artifact, std::vector<Finding>& findings) {
   const ConstantLayer& shown = is_error ? *layer : constants.front();
   finding.where = location_of(*shown.node);
   finding.evidence.push_back(
-      {"graph", fmt::format("{} of {} {} of the program; {} such layer{} in all{}",
-                            slots_text(shown.slots), shown.node->op,
-                            shown.slots.size() > 1 ? "are constants" : "is a constant",
-                            constants.size(), constants.size() == 1 ? "" : "s",
-                            artifact.script ? ", and modules carry `training`, so the program was "
-                                              "not frozen"
-                                            : "")});
+      {"graph",
+       fmt::format("{} of {} {} of the program; {} such layer{} in all{}", slots_text(shown.slots),
+                   shown.node->op, shown.slots.size() > 1 ? "are constants" : "is a constant",
+                   constants.size(), constants.size() == 1 ? "" : "s",
+                   artifact.script ? ", and modules carry `training`, so the program was "
+                                     "not frozen"
+                                   : "")});
   if (!is_error) {
     finding.severity = Severity::kNote;
     finding.confidence = Confidence::kMedium;

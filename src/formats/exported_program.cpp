@@ -1,7 +1,7 @@
-// A `.pt2` archive of torch.export.save: `models/NAME.json` is the program, two configs beside it say
-// where the numbers of each parameter, buffer and constant lie, `data/sample_inputs` is a pickle. Read
-// here without a worker: the program is JSON. No byte of a weight is touched; the pickles, which
-// torch.export.load may run, go through the pickle machine and are never loaded.
+// A `.pt2` archive of torch.export.save: `models/NAME.json` is the program, two configs beside it
+// say where the numbers of each parameter, buffer and constant lie, `data/sample_inputs` is a
+// pickle. Read here without a worker: the program is JSON. No byte of a weight is touched; the
+// pickles, which torch.export.load may run, go through the pickle machine and are never loaded.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -42,12 +42,13 @@ class ExportedReader {
       names.resize(kMostModels);
     }
     artifact_.exported->models = names;
-    for (const std::string& name : names) read_model(name);
-    make_modules();
-    name_native_parts();
-    if (names.empty() && artifact_.exported->native_parts.empty()) {
-      artifact_.add_gap("models", "the archive holds no program");
+    for (const std::string& name : names) {
+      const TensorId first = static_cast<TensorId>(artifact_.tensors.size());
+      read_model(name);
+      make_modules(name, first);
     }
+    name_native_parts();
+    if (names.empty() && artifact_.exported->native_parts.empty()) name_older_layout();
     read_pickles();
   }
 
@@ -59,8 +60,7 @@ class ExportedReader {
     const std::string folder = zip_.prefix + "models/";
     for (const Member& member : zip_.members) {
       if (member.name.starts_with(folder) && member.name.ends_with(".json")) {
-        names.push_back(
-            member.name.substr(folder.size(), member.name.size() - folder.size() - 5));
+        names.push_back(member.name.substr(folder.size(), member.name.size() - folder.size() - 5));
       }
     }
     std::sort(names.begin(), names.end());
@@ -79,8 +79,8 @@ class ExportedReader {
   std::optional<JsonDocument> document(const std::string& name) {
     const std::optional<MemberId> id = find_member(zip_, name);
     if (!id) {
-      artifact_.add_fault(
-          "", {ErrorCode::kZipMemberMissing, 0, "the archive has no member " + name});
+      artifact_.add_fault("",
+                          {ErrorCode::kZipMemberMissing, 0, "the archive has no member " + name});
       return std::nullopt;
     }
     std::string buffer;
@@ -92,9 +92,8 @@ class ExportedReader {
       return std::nullopt;
     }
     if (const std::optional<std::string> key = parsed->duplicate_key()) {
-      artifact_.add_fault(zip_.members[*id].name,
-                          {ErrorCode::kJsonDuplicateKey, bytes->offset(),
-                           "an object has the key `" + *key + "` twice"});
+      artifact_.add_fault(zip_.members[*id].name, {ErrorCode::kJsonDuplicateKey, bytes->offset(),
+                                                   "an object has the key `" + *key + "` twice"});
     }
     return std::move(*parsed);
   }
@@ -156,11 +155,12 @@ class ExportedReader {
     const auto version = json_field(program, "schema_version");
     info().schema_major = json_integer(json_field(version, "major")).value_or(0);
     info().schema_minor = json_integer(json_field(version, "minor")).value_or(0);
-    info().torch_version = std::string(json_text(json_field(program, "torch_version")).value_or(""));
+    info().torch_version =
+        std::string(json_text(json_field(program, "torch_version")).value_or(""));
     if (info().schema_major < kOldestSchema || info().schema_major > kNewestSchema) {
-      artifact_.add_gap(zip_.prefix + member,
-                        "schema version " + std::to_string(info().schema_major) +
-                            " is not known; read as the newest known one");
+      artifact_.add_gap(zip_.prefix + member, "schema version " +
+                                                  std::to_string(info().schema_major) +
+                                                  " is not known; read as the newest known one");
     }
     const auto verifiers = json_array(json_field(program, "verifiers"));
     if (!verifiers) return;
@@ -220,13 +220,14 @@ class ExportedReader {
     return id;
   }
 
-  void make_modules() {
-    if (info().models.empty()) return;
-    module_at("");
+  /// The tree of one model, whose tensors are those from `first` on. Each has a root of its own.
+  void make_modules(const std::string& name, TensorId first) {
+    modules_.clear();
+    const ModuleId root = module_at("");
     for (const auto& [path, class_name] : classes_) {
       if (is_sane(path)) module_at(path);
     }
-    for (TensorId id = 0; id < artifact_.tensors.size(); ++id) {
+    for (TensorId id = first; id < artifact_.tensors.size(); ++id) {
       const Tensor& tensor = artifact_.tensors[id];
       if (tensor.role != TensorRole::kParameter && tensor.role != TensorRole::kBuffer) continue;
       if (!is_sane(tensor.object_path)) continue;
@@ -235,7 +236,10 @@ class ExportedReader {
           tensor.role == TensorRole::kParameter ? module.parameters : module.buffers;
       held.push_back({std::string(leaf_of(tensor.object_path)), id, true});
     }
-    artifact_.state_dicts.push_back(state_of_module(artifact_, 0));
+    classes_.clear();
+    StateDict state = state_of_module(artifact_, root);
+    if (info().models.size() > 1) state.path = name;
+    artifact_.state_dicts.push_back(std::move(state));
   }
 
   void name_native_parts() {
@@ -249,12 +253,29 @@ class ExportedReader {
                                               " parts of compiled code, which cannot be analysed");
   }
 
+  /// Before torch 2.8 the same JSON lay under another name, beside files of torch.save.
+  void name_older_layout() {
+    const bool older = find_member(zip_, "serialized_exported_program.json").has_value();
+    artifact_.add_gap("models", older ? "the program has the layout of torch before 2.8, which is "
+                                        "not read"
+                                      : "the archive holds no program");
+  }
+
   // --- Pickles in the archive --------------------------------------------------------------------
 
+  /// Members that torch.export.load unpickles, in the layout of today and in the older one.
+  bool is_pickle(const Member& member) const {
+    if (!member.name.starts_with(zip_.prefix)) return false;
+    const std::string_view name = std::string_view(member.name).substr(zip_.prefix.size());
+    const bool older = name.starts_with("serialized_state_dict.") ||
+                       name.starts_with("serialized_constants.") ||
+                       name.starts_with("serialized_example_inputs.");
+    return older || name.starts_with("data/sample_inputs/");
+  }
+
   void read_pickles() {
-    const std::string samples = zip_.prefix + "data/sample_inputs/";
     for (MemberId id = 0; id < zip_.members.size(); ++id) {
-      if (zip_.members[id].name.starts_with(samples)) pickles_.push_back(id);
+      if (is_pickle(zip_.members[id])) pickles_.push_back(id);
     }
     std::sort(pickles_.begin(), pickles_.end());
     pickles_.erase(std::unique(pickles_.begin(), pickles_.end()), pickles_.end());

@@ -85,6 +85,14 @@ std::optional<TensorId> ExportedTensors::read(const Entry& entry, FaultList& fau
                "`" + tensor.object_path + "` has not one stride a dimension");
     return std::nullopt;
   }
+  const auto is_negative = [](std::int64_t number) { return number < 0; };
+  if (tensor.storage_offset < 0 || std::any_of(sizes->begin(), sizes->end(), is_negative) ||
+      std::any_of(strides->begin(), strides->end(), is_negative)) {
+    faults.add(
+        ErrorCode::kTensorBadArguments, 0,
+        "`" + tensor.object_path + "` has a size, stride or offset that is no number from 0");
+    return std::nullopt;
+  }
   tensor.shape = *sizes;
   tensor.strides = *strides;
   if (json_integer(json_field(meta, "layout")).value_or(kStrided) == kStrided) {

@@ -23,6 +23,7 @@ class Checker {
     for (const StateDict& dict : artifact_.state_dicts) check(dict);
     for (const OptimizerState& optimizer : artifact_.optimizers) check(optimizer);
     for (const TensorId id : artifact_.graph_constants) tensor(id, "graph constant");
+    for (const Graph& graph : artifact_.graphs) check(graph);
     for (const Fault& fault : artifact_.faults) {
       require(!fault.error.detail.empty(), "a fault says nothing");
     }
@@ -131,6 +132,50 @@ class Checker {
       for (const auto& [name, id] : entry.slots) tensor(id, "an optimizer's slot is no tensor");
     }
     object(optimizer.object, "the object of an optimizer does not exist");
+  }
+
+  void values(const Graph& graph, const std::vector<ValueId>& ids, const char* what) {
+    for (const ValueId id : ids) require(id < graph.values.size(), what);
+  }
+
+  /// Indexes in range; each node stands once, in its own block; each block but the top one belongs
+  /// to one node, which stands in an earlier block: together they are a tree.
+  void check(const Graph& graph) {
+    require(!graph.blocks.empty() && !graph.blocks[0].node, "a graph has no top block");
+    for (const Value& value : graph.values) {
+      require(!value.producer || *value.producer < graph.nodes.size(), "a value's node is none");
+      require(!value.owner || *value.owner < graph.blocks.size(), "a value's block is none");
+      const auto* constant =
+          value.literal ? std::get_if<Literal::Constant>(&value.literal->value) : nullptr;
+      require(constant == nullptr || constant->index < artifact_.graph_constants.size(),
+              "a literal is no constant of the program");
+    }
+    std::vector<bool> placed(graph.nodes.size()), held(graph.blocks.size());
+    for (BlockId id = 0; id < graph.blocks.size(); ++id) {
+      const Block& block = graph.blocks[id];
+      values(graph, block.parameters, "a parameter of a block is no value");
+      values(graph, block.results, "a result of a block is no value");
+      for (const NodeId node : block.nodes) {
+        require(node < graph.nodes.size() && !placed[node] && graph.nodes[node].block == id,
+                "a block holds a node that is not its own");
+        if (node < graph.nodes.size()) placed[node] = true;
+      }
+    }
+    for (NodeId id = 0; id < graph.nodes.size(); ++id) {
+      const Node& node = graph.nodes[id];
+      require(placed[id], "a node stands in no block");
+      for (const NodeInput& input : node.inputs) {
+        require(input.value < graph.values.size(), "an input of a node is no value");
+      }
+      values(graph, node.outputs, "an output of a node is no value");
+      for (const BlockId block : node.blocks) {
+        require(block < graph.blocks.size() && block > node.block && !held[block] &&
+                    graph.blocks[block].node == id,
+                "the blocks of a graph are no tree");
+        if (block < graph.blocks.size()) held[block] = true;
+      }
+    }
+    require(std::count(held.begin(), held.end(), false) == 1, "a block belongs to no node");
   }
 
   const Artifact& artifact_;
