@@ -421,7 +421,7 @@ void analyse_graphs(Artifact& artifact) {
     const Flow flow = follow_values(graph, context);
     Analysis analysis(graph, flow, numbers, dropping);
     analysis.run();
-    find_reach(artifact, graph);
+    find_reach(artifact, numbers, graph);
     if (!flow.complete || !analysis.complete()) {
       artifact.add_gap("graph of " + graph.method,
                        "tracing where its weights come from took more work than the bound allows");

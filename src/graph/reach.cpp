@@ -9,6 +9,7 @@
 
 #include "graph/op_table.h"
 #include "graph/slices.h"
+#include "graph/training_flags.h"
 
 namespace torchvet {
 namespace {
@@ -35,9 +36,10 @@ constexpr std::array<std::string_view, 4> kReshapes = {"aten::view", "aten::resh
 
 class Reach {
  public:
-  Reach(const Artifact& artifact, Graph& graph)
+  Reach(const Artifact& artifact, const AttributeNumbers& numbers, Graph& graph)
       : artifact_(artifact),
         graph_(graph),
+        training_(graph, numbers),
         slices_(graph),
         results_(slices_.behind(slices_.results(), Way::kNumbers)),
         data_(slices_.ahead_of(tensor_inputs())) {}
@@ -74,8 +76,21 @@ class Reach {
       const OpClass op = class_of(node);
       const bool random = op == OpClass::kRandom || op == OpClass::kRandomOf ||
                           op == OpClass::kRandomWrite || op == OpClass::kRandomResult;
-      if (random && any_output(node, results_)) facts().random_in_results.push_back(id);
+      if (random && any_output(node, results_) && !mode_decides(node)) facts().random_in_results.push_back(id);
     }
+  }
+
+  /// True inside a branch that is taken, or not, by a `training` attribute.
+  [[nodiscard]] bool mode_decides(const Node& node) const {
+    for (BlockId block = node.block; graph_.blocks[block].node;) {
+      const Node& branch = graph_.nodes[*graph_.blocks[block].node];
+      if (branch.op == "prim::If" && !branch.inputs.empty() &&
+          !training_.behind(branch.inputs[0].value).empty()) {
+        return true;
+      }
+      block = branch.block;
+    }
+    return false;
   }
 
   /// The value that steers a node, if any does by its number.
@@ -220,6 +235,7 @@ class Reach {
 
   const Artifact& artifact_;
   Graph& graph_;
+  const TrainingFlags training_;
   const Slices slices_;
   const std::vector<bool> results_;  ///< values that have an influence on a result
   const std::vector<bool> data_;     ///< values on which a tensor argument has an influence
@@ -227,6 +243,8 @@ class Reach {
 
 }  // namespace
 
-void find_reach(const Artifact& artifact, Graph& graph) { Reach(artifact, graph).run(); }
+void find_reach(const Artifact& artifact, const AttributeNumbers& numbers, Graph& graph) {
+  Reach(artifact, numbers, graph).run();
+}
 
 }  // namespace torchvet

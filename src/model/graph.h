@@ -166,7 +166,7 @@ struct GraphFacts {
   /// Constants of `Artifact::graph_constants` that are read.
   std::vector<std::uint32_t> constants_read;
   std::vector<GradientCut> gradient_cuts;
-  std::vector<NodeId> random_in_results;  ///< random numbers that have an influence on a result
+  std::vector<NodeId> random_in_results;  ///< random numbers in a result, whatever the mode
   std::vector<NodeId> data_conditions;  ///< conditions and numbers taken out of an input's values
   std::vector<NodeId> dead_layers;  ///< operators with registered weights, their results unread
   std::vector<BakedSize> baked_sizes;
