@@ -1,7 +1,8 @@
 #include "model/operators.h"
 
 #include <algorithm>
-#include <array>
+#include <cstddef>
+#include <iterator>
 
 namespace torchvet {
 namespace {
@@ -13,13 +14,26 @@ constexpr std::string_view kBuiltIn[] = {
     "inductor", "sparse",   "prepacked",    "static_runtime", "export",     "_c10d_functional",
     "operator", "torch",    "math"};
 
+/// Those that do something else, or that only torch's own tools write.
+constexpr std::string_view kOthersOfTorch[] = {
+    "c10d",     "c10d_functional", "_c10d_functional_autograd", "symm_mem",   "_dtensor", "fsdp",
+    "onnx",     "onnx_symbolic",   "inductor_prims",            "debugprims", "rngprims", "streams",
+    "flex_lib", "quantization",    "debug_mode_ops",            "_native",    "metal",    "vulkan",
+    "_test",    "_inductor_test"};
+
+template <std::size_t N>
+bool contains(const std::string_view (&names)[N], std::string_view name) {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
 }  // namespace
 
 std::string_view namespace_of(std::string_view op) { return op.substr(0, op.find("::")); }
 
-bool is_built_in_operator(std::string_view op) {
-  return std::find(std::begin(kBuiltIn), std::end(kBuiltIn), namespace_of(op)) !=
-         std::end(kBuiltIn);
+bool is_built_in_operator(std::string_view op) { return contains(kBuiltIn, namespace_of(op)); }
+
+bool comes_with_torch(std::string_view op) {
+  return is_built_in_operator(op) || contains(kOthersOfTorch, namespace_of(op));
 }
 
 }  // namespace torchvet
