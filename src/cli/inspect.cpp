@@ -10,6 +10,7 @@
 #include "cli/verbs.h"
 #include "formats/read.h"
 #include "graph/worker_client.h"
+#include "report/graph_dot.h"
 #include "report/inspect.h"
 #include "values/values.h"
 
@@ -60,6 +61,15 @@ Artifact prepare(const std::shared_ptr<Source>& source, const std::vector<Part>&
   return artifact;
 }
 
+std::string text_of(const Artifact& artifact, const std::vector<Part>& parts,
+                    const Options& options) {
+  if (options.format == "dot") return graphs_dot(artifact.graphs, artifact.gaps);
+  if (!options.json && options.format != "json") return inspect_text(artifact, parts);
+  return inspect_json(artifact, parts)
+             .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+         "\n";
+}
+
 }  // namespace
 
 int run_inspect(const Options& options) {
@@ -73,6 +83,11 @@ int run_inspect(const Options& options) {
     complain("inspect prints one file: `torchvet inspect PATH`");
     return kExitError;
   }
+  const std::vector<Part> parts = parts_of(options);
+  if (options.format == "dot" && (options.json || parts != std::vector<Part>{Part::kGraph})) {
+    complain("--format dot draws graphs: `torchvet inspect --what graph --format dot PATH`");
+    return kExitError;
+  }
   watch_interrupts();
   Input input;
   input.path = options.paths.front();
@@ -82,15 +97,9 @@ int run_inspect(const Options& options) {
     complain(input.path + ": " + source.error().detail);
     return kExitError;
   }
-  const std::vector<Part> parts = parts_of(options);
   const Artifact artifact =
       prepare(*source, parts, options.digests, *limits, Deadline(*timeout));
-  const bool json = options.json || options.format == "json";
-  const std::string text =
-      json ? inspect_json(artifact, parts)
-                     .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
-                 "\n"
-           : inspect_text(artifact, parts);
+  const std::string text = text_of(artifact, parts, options);
   if (!print(text)) return kExitError;
   if (interrupted()) return kExitInterrupted;
   return artifact.gaps.empty() || options.allow_incomplete ? kExitPass : kExitIncomplete;

@@ -88,12 +88,6 @@ struct LiteralJson {
   }
 };
 
-std::string value_text(const Value& value) {
-  if (value.literal) return std::visit(LiteralText{}, value.literal->value);
-  if (value.attribute) return "@" + escape_text(*value.attribute);
-  return escape_text(value.name);
-}
-
 std::string declaration(const Value& value) {
   return fmt::format("{}: {}", escape_text(value.name), name_of(value.type));
 }
@@ -171,6 +165,12 @@ Json node_json(const Node& node) {
 }
 
 }  // namespace
+
+std::string value_text(const Value& value) {
+  if (value.literal) return std::visit(LiteralText{}, value.literal->value);
+  if (value.attribute) return "@" + escape_text(*value.attribute);
+  return escape_text(value.name);
+}
 
 std::string graph_text(const Graph& graph) {
   std::vector<ValueId> inputs;

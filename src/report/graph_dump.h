@@ -16,6 +16,9 @@ namespace torchvet {
 /// `@path` reads a module attribute, `CONSTANTS[0]` a tensor constant. Texts are escaped.
 [[nodiscard]] std::string graph_text(const Graph& graph);
 
+/// A value as an argument of an operator: its literal, its attribute or its name. Escaped.
+[[nodiscard]] std::string value_text(const Value& value);
+
 /// The same graph as JSON: its values, nodes and blocks, which refer to each other by index.
 [[nodiscard]] nlohmann::ordered_json graph_json(const Graph& graph);
 
