@@ -66,6 +66,7 @@ std::string value_text(const Graph& graph, const Node& node, std::string_view ar
 }
 
 std::string switch_text(const Graph& graph, const Node& node, std::string_view argument) {
+  if (argument.empty()) return "it has no switch: it always behaves as in training";
   if (argument.empty()) {
     return fmt::format("drawn in `{}`, a module of a kind that draws only in training",
                        node.module_path);

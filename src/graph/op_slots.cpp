@@ -84,6 +84,7 @@ constexpr SlotRow kEinsum[] = {{"tensors", 1, kEitherSide}};
 
 constexpr SwitchRow kDropoutFlag{SwitchRow::Kind::kDropout, "train", 2, "p", 1};
 constexpr SwitchRow kQuantizedDropout{SwitchRow::Kind::kDropout, "training", 4, "p", 3};
+constexpr SwitchRow kAlwaysNormalises{SwitchRow::Kind::kAlways, "", 0, "", 0};
 constexpr SwitchRow kAlwaysDrops{SwitchRow::Kind::kAlways, "", 0, "p", 1};
 constexpr SwitchRow kBatchStatistics{SwitchRow::Kind::kStatistics, "training", 5, "", 0};
 constexpr SwitchRow kInputStatistics{SwitchRow::Kind::kStatistics, "use_input_stats", 5, "", 0};
@@ -223,6 +224,7 @@ constexpr SwitchLine kSwitches[] = {
     {"batch_norm native_batch_norm _native_batch_norm_legit", kBatchStatistics},
     {"_native_batch_norm_legit_functional _batch_norm_impl_index", kBatchStatistics},
     {"cudnn_batch_norm miopen_batch_norm", kBatchStatistics},
+    {"_batch_norm_with_update _batch_norm_with_update_functional", kAlwaysNormalises},
     {"instance_norm", kInputStatistics},
     {"lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru _lstm_mps", kBetweenLayers},
     {"miopen_rnn", kMiopenLayers},

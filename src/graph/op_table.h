@@ -73,7 +73,7 @@ struct SwitchRow {
     kStatistics,   ///< on when `argument` is true and there is a running mean
     kFlag,         ///< on when `argument` is true
     kProbability,  ///< on when `argument` is a number above 0
-    kAlways,       ///< on when `probability` is above 0; there is no flag
+    kAlways,       ///< on unless there is a `probability`, and it is 0; there is no flag
   };
   Kind kind = Kind::kFlag;
   std::string_view argument;

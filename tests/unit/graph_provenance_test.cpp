@@ -379,6 +379,8 @@ TEST_CASE("op table: switches of fused operators") {
   CHECK(state("aten::quantized_lstm", "dropout", 0.1, "train") == State::kOn);
   CHECK(state("aten::quantized_lstm", "dropout", 0, "train") == State::kOff);
   CHECK(state("aten::_cudnn_rnn", "dropout", 0.5, "train") == State::kOn);
+  CHECK(state("aten::_batch_norm_with_update", "momentum", 0.1, "") == State::kOn);
+  CHECK(state("aten::_fused_dropout", "p", 0, "") == State::kOff);
 }
 
 TEST_CASE("created layers: a random kernel, and one for training only") {
