@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "formats/archive.h"
 #include "formats/exported_graph.h"
 #include "formats/exported_tensors.h"
 #include "formats/json.h"
@@ -330,13 +331,8 @@ class ExportedReader {
 
 void read_exported_program(const std::shared_ptr<Source>& source, const ReadOptions& options,
                            Artifact& artifact) {
-  Result<ZipDirectory> zip = read_zip_directory(source->bytes(), options.limits, source.get());
-  if (!zip) {
-    artifact.add_fault("", zip.error());
-    return;
-  }
-  artifact.members = zip->members;
-  for (const Fault& fault : zip->faults) artifact.add_fault(fault.member, fault.error);
+  const std::optional<ZipDirectory> zip = open_archive(*source, options.limits, artifact);
+  if (!zip) return;
   ExportedReader(source->bytes(), *zip, options, artifact).run();
 }
 

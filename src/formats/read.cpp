@@ -2,9 +2,9 @@
 
 #include <exception>
 
+#include "formats/archive.h"
 #include "formats/detect.h"
 #include "formats/reader.h"
-#include "formats/zip.h"
 
 namespace torchvet {
 namespace {
@@ -12,13 +12,7 @@ namespace {
 /// A zip that is no torch archive: its members are listed, nothing in it is read.
 void read_plain_zip(const std::shared_ptr<Source>& source, const ReadOptions& options,
                     Artifact& artifact) {
-  Result<ZipDirectory> zip = read_zip_directory(source->bytes(), options.limits, source.get());
-  if (!zip) {
-    artifact.add_fault("", zip.error());
-    return;
-  }
-  artifact.members = std::move(zip->members);
-  for (const Fault& fault : zip->faults) artifact.add_fault(fault.member, fault.error);
+  (void)open_archive(*source, options.limits, artifact);
 }
 
 struct Row {

@@ -2,6 +2,7 @@
 #include <string>
 #include <utility>
 
+#include "formats/archive.h"
 #include "formats/pickle/machine.h"
 #include "formats/pickle/torch_objects.h"
 #include "formats/reader.h"
@@ -44,13 +45,8 @@ bool is_big_endian(ByteView file, const ZipDirectory& zip, const Limits& limits,
 void read_torch_zip(const std::shared_ptr<Source>& source, const ReadOptions& options,
                     Artifact& artifact) {
   const ByteView file = source->bytes();
-  Result<ZipDirectory> zip = read_zip_directory(file, options.limits, source.get());
-  if (!zip) {
-    artifact.add_fault("", zip.error());
-    return;
-  }
-  artifact.members = zip->members;
-  for (const Fault& fault : zip->faults) artifact.add_fault(fault.member, fault.error);
+  const std::optional<ZipDirectory> zip = open_archive(*source, options.limits, artifact);
+  if (!zip) return;
   if (!find_member(*zip, "version")) {
     artifact.add_fault("", {ErrorCode::kZipMemberMissing, 0, "the archive has no member version"});
   }

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "formats/archive.h"
 #include "formats/debug_pkl.h"
 #include "formats/pickle/machine.h"
 #include "formats/pickle/torch_objects.h"
@@ -243,13 +244,8 @@ class ScriptReader {
 
 void read_torchscript(const std::shared_ptr<Source>& source, const ReadOptions& options,
                       Artifact& artifact) {
-  Result<ZipDirectory> zip = read_zip_directory(source->bytes(), options.limits, source.get());
-  if (!zip) {
-    artifact.add_fault("", zip.error());
-    return;
-  }
-  artifact.members = zip->members;
-  for (const Fault& fault : zip->faults) artifact.add_fault(fault.member, fault.error);
+  const std::optional<ZipDirectory> zip = open_archive(*source, options.limits, artifact);
+  if (!zip) return;
   ScriptReader(source->bytes(), *zip, options, artifact).run();
 }
 
