@@ -16,6 +16,7 @@ enum Quantity : std::uint32_t {
   kDigest = 1u << 0,       ///< equality digest of the logical values
   kMoments = 1u << 1,      ///< counts, extremes, whether all elements are equal
   kFingerprint = 1u << 2,  ///< does it still hold what torch's generator drew
+  kRows = 1u << 3,         ///< dead and repeated rows
 };
 using Quantities = std::uint32_t;
 
@@ -46,6 +47,13 @@ struct ValueFacts {
   double first = 0;              ///< the first element
 
   std::optional<FingerprintEvidence> fingerprint;
+
+  // kRows, for real numeric types and at least two dimensions. Rows are equal when all their bits
+  // are; rows of zeros count as equal whatever the signs.
+  std::uint64_t rows = 0;       ///< shape[0]; 0 when there is no element
+  std::uint64_t zero_rows = 0;  ///< rows in which every element is zero
+  std::optional<std::uint64_t> distinct_rows;  ///< nothing above 2^20 rows
+  bool all_rows_equal = false;  ///< every row equals the first one
 };
 
 /// True when the numbers were counted and every one of them is zero.

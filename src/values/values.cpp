@@ -24,6 +24,7 @@
 #include "values/init_fingerprint.h"
 #include "values/logical_bytes.h"
 #include "values/moments.h"
+#include "values/rows.h"
 
 namespace torchvet {
 namespace {
@@ -142,6 +143,7 @@ class ValuePass {
     Quantities none = 0;
     if (!make_moments(tensor.dtype)) none |= kMoments;
     if (tensor.dtype != DType::kFloat32) none |= kFingerprint;
+    if (!RowTest::make(tensor)) none |= kRows;
     return none;
   }
 
@@ -159,14 +161,18 @@ class ValuePass {
       if (!index_) index_.emplace(artifact_);
       fingerprint.emplace(count, candidate_bounds(tensor, *index_));
     }
+    const std::unique_ptr<RowTest> rows =
+        (facts.computed & kRows) != 0 ? RowTest::make(tensor) : nullptr;
     for_each_block(tensor, bytes, big_endian, [&](const std::uint8_t* block, std::uint64_t size) {
       if (digester) digester->update(block, size);
       if (moments) moments->update(block, size);
       if (fingerprint) fingerprint->update(block, size);
+      if (rows) rows->update(block, size);
     });
     if (digester) facts.digest = digester->finish();
     if (moments) moments->finish(facts);
     if (fingerprint) facts.fingerprint = fingerprint->finish();
+    if (rows) rows->finish(facts);
     tensor.values = facts;
   }
 
