@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "model/program_form.h"
 #include "rule/rule.h"
 
 namespace torchvet::rules {
@@ -71,6 +72,13 @@ std::vector<Finding> check(const Artifact& artifact, const Intent& intent) {
   return findings;
 }
 
+std::string_view unseen(const Artifact& artifact) {
+  const ProgramForm form = program_form(artifact);
+  if (form == ProgramForm::kTrace) return "a gradient that ends under no_grad";
+  if (form == ProgramForm::kDecomposedExport) return "a gradient that ends at detach or no_grad";
+  return "";
+}
+
 }  // namespace
 
 extern constexpr Rule GRF001 = define_rule({
@@ -86,6 +94,7 @@ extern constexpr Rule GRF001 = define_rule({
     .needs = Needs::kGraph,
     .doc = kDoc,
     .check = check,
+    .unseen = unseen,
 });
 
 }  // namespace torchvet::rules

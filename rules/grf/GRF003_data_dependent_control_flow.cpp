@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "model/program_form.h"
 #include "rule/rule.h"
 
 namespace torchvet::rules {
@@ -56,6 +57,11 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   return findings;
 }
 
+std::string_view unseen(const Artifact& artifact) {
+  if (program_form(artifact) != ProgramForm::kTrace) return "";
+  return "a branch that its example did not take";
+}
+
 }  // namespace
 
 extern constexpr Rule GRF003 = define_rule({
@@ -71,6 +77,7 @@ extern constexpr Rule GRF003 = define_rule({
     .needs = Needs::kGraph,
     .doc = kDoc,
     .check = check,
+    .unseen = unseen,
 });
 
 }  // namespace torchvet::rules

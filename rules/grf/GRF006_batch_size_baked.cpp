@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "model/program_form.h"
 #include "rule/rule.h"
 
 namespace torchvet::rules {
@@ -59,6 +60,24 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   return findings;
 }
 
+std::string_view unseen(const Artifact& artifact) {
+  switch (program_form(artifact)) {
+    case ProgramForm::kNone:
+    case ProgramForm::kScript:
+      return "";
+    case ProgramForm::kTrace:
+      return example_batch(artifact)
+                 ? ""
+                 : "a batch size that is written in, as its example does not tell it";
+    case ProgramForm::kExport:
+    case ProgramForm::kDecomposedExport:
+      return artifact.exported->dynamic
+                 ? ""
+                 : "a batch size that is written in, as all its sizes are fixed";
+  }
+  return "";
+}
+
 }  // namespace
 
 extern constexpr Rule GRF006 = define_rule({
@@ -73,6 +92,7 @@ extern constexpr Rule GRF006 = define_rule({
     .needs = Needs::kGraph,
     .doc = kDoc,
     .check = check,
+    .unseen = unseen,
 });
 
 }  // namespace torchvet::rules

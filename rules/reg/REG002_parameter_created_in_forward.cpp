@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include "model/layer_origins.h"
+#include "model/program_form.h"
 #include "rule/rule.h"
 
 namespace torchvet::rules {
@@ -81,6 +82,11 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   return findings;
 }
 
+std::string_view unseen(const Artifact& artifact) {
+  if (program_form(artifact) != ProgramForm::kDecomposedExport) return "";
+  return "a norm layer that is made in forward()";
+}
+
 }  // namespace
 
 extern constexpr Rule REG002 = define_rule({
@@ -95,6 +101,7 @@ extern constexpr Rule REG002 = define_rule({
     .needs = Needs::kGraph,
     .doc = kDoc,
     .check = check,
+    .unseen = unseen,
 });
 
 }  // namespace torchvet::rules

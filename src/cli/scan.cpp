@@ -10,6 +10,7 @@
 #include "formats/detect.h"
 #include "formats/read.h"
 #include "graph/provenance.h"
+#include "model/program_form.h"
 #include "values/values.h"
 
 namespace torchvet {
@@ -100,6 +101,8 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
     artifact.add_gap("file", "it changed while it was read");
   }
   reported = describe({reported.path, reported.path, reported.id, nullptr, ""}, artifact);
+  reported.form = name_of(program_form(artifact));
+  reported.unseen = unseen_by(settings_.rules, artifact);
   never_green_unread(checked, artifact);
 }
 

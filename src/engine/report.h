@@ -21,6 +21,12 @@ enum class Outcome : std::uint8_t {
 /// "pass", "fail", "incomplete", "error".
 [[nodiscard]] std::string_view name_of(Outcome outcome);
 
+/// What the form of a program hides from a rule: neither a finding nor its absence.
+struct ReportedUnseen {
+  std::string_view code;  ///< of the rule
+  std::string_view what;  ///< "a gradient that ends under no_grad"
+};
+
 struct ReportedArtifact {
   std::string path;  ///< as shown
   std::string id;    ///< logical path, the same wherever the tool is started from
@@ -29,6 +35,8 @@ struct ReportedArtifact {
   std::string kind;
   std::optional<std::uint64_t> parameters;  ///< elements of the model's parameters, when known
   std::vector<Gap> gaps;
+  std::string_view form;  ///< of the program: "a trace"; empty: it holds none
+  std::vector<ReportedUnseen> unseen;  ///< by the code of the rule
   std::string read_error;  ///< why the file could not be read at all; empty: it was
 };
 

@@ -106,4 +106,15 @@ std::vector<Finding> run_series_rules(std::span<const Rule* const> rules, const 
   return all;
 }
 
+std::vector<ReportedUnseen> unseen_by(std::span<const Rule* const> rules,
+                                      const Artifact& artifact) {
+  std::vector<ReportedUnseen> unseen;
+  for (const Rule* rule : by_code(rules)) {
+    if (rule->unseen == nullptr) continue;
+    const std::string_view what = rule->unseen(artifact);
+    if (!what.empty()) unseen.push_back({rule->code, what});
+  }
+  return unseen;
+}
+
 }  // namespace torchvet

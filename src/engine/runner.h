@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/limits.h"
+#include "engine/report.h"
 #include "rule/rule.h"
 
 namespace torchvet {
@@ -26,5 +27,9 @@ namespace torchvet {
 [[nodiscard]] std::vector<Finding> run_series_rules(std::span<const Rule* const> rules,
                                                     const Series& series, const Intent& intent,
                                                     const Limits& limits, std::vector<Gap>& gaps);
+
+/// What the form of the program hides from each of the rules, in order of their codes.
+[[nodiscard]] std::vector<ReportedUnseen> unseen_by(std::span<const Rule* const> rules,
+                                                    const Artifact& artifact);
 
 }  // namespace torchvet

@@ -10,6 +10,7 @@
 #include "graph/op_table.h"
 #include "graph/slices.h"
 #include "graph/training_flags.h"
+#include "model/program_form.h"
 
 namespace torchvet {
 namespace {
@@ -49,7 +50,7 @@ class Reach {
     find_conditions();
     find_dead_layers();
     find_cuts();
-    if (const std::optional<std::int64_t> batch = example_batch()) find_baked_sizes(*batch);
+    if (const std::optional<std::int64_t> batch = example_batch(artifact_)) find_baked_sizes(*batch);
   }
 
  private:
@@ -194,18 +195,6 @@ class Reach {
   }
 
   // --- Batch size --------------------------------------------------------------------------------
-
-  /// The first size of the example that a trace was made with, when all examples with dimensions
-  /// have the same and it is no 1: then it can be told from other sizes.
-  [[nodiscard]] std::optional<std::int64_t> example_batch() const {
-    std::optional<std::int64_t> batch;
-    for (const Tensor& tensor : artifact_.tensors) {
-      if (tensor.role != TensorRole::kExampleInput || tensor.shape.empty()) continue;
-      if (batch && *batch != tensor.shape[0]) return std::nullopt;
-      batch = tensor.shape[0];
-    }
-    return batch && *batch >= 2 ? batch : std::nullopt;
-  }
 
   [[nodiscard]] std::optional<std::int64_t> first_size(ValueId shape) const {
     const Value& value = graph_.values[shape];

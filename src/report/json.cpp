@@ -38,6 +38,10 @@ Json artifact_json(const ReportedArtifact& artifact) {
               {"format", artifact.format},   {"kind", artifact.kind},   {"parameters", nullptr}};
   if (artifact.parameters) out["parameters"] = *artifact.parameters;
   out["gaps"] = std::move(gaps);
+  out["unseen"] = Json::array();
+  for (const ReportedUnseen& unseen : artifact.unseen) {
+    out["unseen"].push_back({{"code", unseen.code}, {"what", unseen.what}});
+  }
   if (!artifact.read_error.empty()) out["error"] = text(artifact.read_error);
   return out;
 }

@@ -69,6 +69,7 @@ class Writer {
     }
     write_findings();
     write_gaps();
+    if (!options_.quiet) write_unseen();
     if (options_.statistics) write_statistics();
     if (options_.verbose) write_run();
     if (!options_.quiet) write_summary();
@@ -164,6 +165,24 @@ class Writer {
       }
     }
     if (any && !options_.quiet) out_ += '\n';
+  }
+
+  /// What no finding means nothing about, once for all artifacts that hide the same.
+  void write_unseen() {
+    std::map<std::string, std::uint64_t> lines;
+    for (const ReportedArtifact& artifact : report_.artifacts) {
+      if (artifact.unseen.empty()) continue;
+      std::string line;
+      for (const ReportedUnseen& unseen : artifact.unseen) {
+        line += fmt::format("{}{} ({})", line.empty() ? "" : "; ", unseen.what, unseen.code);
+      }
+      ++lines[fmt::format("{} does not show {}", artifact.form, line)];
+    }
+    for (const auto& [line, count] : lines) {
+      out_ += fmt::format("{}unseen{} in {}: {}\n", paint_.faint, paint_.reset,
+                          plural(count, "artifact"), line);
+    }
+    if (!lines.empty()) out_ += '\n';
   }
 
   void write_statistics() {

@@ -33,6 +33,9 @@ using Check = std::vector<Finding> (*)(const Artifact&, const Intent&);
 using CheckSeries = std::vector<Finding> (*)(const Series&, const Intent&);
 /// Which tensors' values the check will look at; their facts are in `Tensor::values` when it runs.
 using Wants = ValuePlan (*)(const Artifact&);
+/// What the way in which this program was made hides from the rule, as the end of "a trace does not
+/// show ..."; empty when the rule can see all that it looks for.
+using Unseen = std::string_view (*)(const Artifact&);
 
 /// One rule: metadata, documentation and check, in one file rules/<family>/<CODE>_<name>.cpp.
 struct Rule {
@@ -50,6 +53,7 @@ struct Rule {
   Check check = nullptr;
   CheckSeries check_series = nullptr;
   Wants wants = nullptr;
+  Unseen unseen = nullptr;
 };
 
 inline constexpr std::string_view kDocHeadings[] = {
