@@ -37,21 +37,6 @@ constants that no method reads, and models whose own tensors are on several devi
 
 constexpr std::size_t kMaxNamed = 4;
 
-/// The first node that takes the constant.
-const Node* reader_of(const Artifact& artifact, std::uint32_t constant) {
-  for (const Graph& graph : artifact.graphs) {
-    for (const Node& node : graph.nodes) {
-      for (const NodeInput& input : node.inputs) {
-        const std::optional<Literal>& literal = graph.values[input.value].literal;
-        if (!literal) continue;
-        const auto* taken = std::get_if<Literal::Constant>(&literal->value);
-        if (taken != nullptr && taken->index == constant) return &node;
-      }
-    }
-  }
-  return nullptr;
-}
-
 /// The author's line where there is one, else the constant's place in the file.
 Location place_of(const Artifact& artifact, const Tensor& tensor, const Node* reader) {
   if (reader != nullptr && !reader->frames.empty()) return location_of(*reader);
@@ -82,7 +67,7 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
     for (const std::uint32_t index : constants) {
       if (finding.evidence.size() == kMaxNamed) break;
       const Tensor& tensor = artifact.tensors[artifact.graph_constants[index]];
-      const Node* reader = reader_of(artifact, index);
+      const Node* reader = reader_of_constant(artifact, index);
       if (finding.evidence.empty()) finding.where = place_of(artifact, tensor, reader);
       std::string text = fmt::format("constant `{}` [{}] is on {}", tensor.object_path,
                                      fmt::join(tensor.shape, ", "), device);

@@ -1,3 +1,5 @@
+#include "report/inspect.h"
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -9,9 +11,9 @@
 #include "cli/settings.h"
 #include "cli/verbs.h"
 #include "formats/read.h"
+#include "graph/provenance.h"
 #include "graph/worker_client.h"
 #include "report/graph_dot.h"
-#include "report/inspect.h"
 #include "values/values.h"
 
 namespace torchvet {
@@ -54,6 +56,7 @@ Artifact prepare(const std::shared_ptr<Source>& source, const std::vector<Part>&
     GraphWorker worker;
     worker.read_graphs(artifact, deadline.within(limits));
   }
+  if (graphs) analyse_graphs(artifact);
   const ValuePlan plan = plan_of(artifact, parts, digests);
   if (!plan.items.empty() && !deadline.over(artifact.gaps, "values")) {
     compute_values(artifact, plan, limits);
@@ -97,8 +100,7 @@ int run_inspect(const Options& options) {
     complain(input.path + ": " + source.error().detail);
     return kExitError;
   }
-  const Artifact artifact =
-      prepare(*source, parts, options.digests, *limits, Deadline(*timeout));
+  const Artifact artifact = prepare(*source, parts, options.digests, *limits, Deadline(*timeout));
   const std::string text = text_of(artifact, parts, options);
   if (!print(text)) return kExitError;
   if (interrupted()) return kExitInterrupted;

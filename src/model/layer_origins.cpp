@@ -257,6 +257,20 @@ ProgramState program_state(const Artifact& artifact) {
   return state;
 }
 
+const Node* reader_of_constant(const Artifact& artifact, std::uint32_t constant) {
+  for (const Graph& graph : artifact.graphs) {
+    for (const Node& node : graph.nodes) {
+      for (const NodeInput& input : node.inputs) {
+        const std::optional<Literal>& literal = graph.values[input.value].literal;
+        if (!literal) continue;
+        const auto* taken = std::get_if<Literal::Constant>(&literal->value);
+        if (taken != nullptr && taken->index == constant) return &node;
+      }
+    }
+  }
+  return nullptr;
+}
+
 bool is_frozen(const Artifact& artifact) {
   return artifact.script && !artifact.script->has_training_flags;
 }

@@ -61,6 +61,9 @@ struct ProgramState {
 /// have a path of their own.
 [[nodiscard]] bool is_frozen(const Artifact& artifact);
 
+/// The first node that takes the constant with this index in `Artifact::graph_constants`, or null.
+[[nodiscard]] const Node* reader_of_constant(const Artifact& artifact, std::uint32_t constant);
+
 /// Parameters that no method reads.
 struct UnreadParameters {
   std::vector<std::string> modules;  ///< whole modules with a weight, none of whose tensors is read

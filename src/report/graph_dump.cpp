@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/escape.h"
@@ -88,8 +91,15 @@ struct LiteralJson {
   }
 };
 
+/// "y: tensor[2, ?]": with its sizes where the program states them.
 std::string declaration(const Value& value) {
-  return fmt::format("{}: {}", escape_text(value.name), name_of(value.type));
+  std::string text = fmt::format("{}: {}", escape_text(value.name), name_of(value.type));
+  if (!value.shape) return text;
+  std::vector<std::string> sizes;
+  for (const std::int64_t size : *value.shape) {
+    sizes.push_back(size < 0 ? "?" : std::to_string(size));
+  }
+  return text + fmt::format("[{}]", fmt::join(sizes, ", "));
 }
 
 template <typename Render>
@@ -124,6 +134,48 @@ std::string node_text(const Graph& graph, const Node& node) {
                      fmt::join(inputs, ", "), place_of(node));
 }
 
+/// What feeds a slot, from near to far: "uniform_(-0.25, 0.25) <- empty([4, 16])", "@fc.weight".
+/// The chain follows one way back; the other ends are listed after it.
+std::string origin_text(const Origin& origin) {
+  const std::vector<std::string>& paths = origin.attributes;
+  const auto is_path = [&](const std::string& step) {
+    return std::find(paths.begin(), paths.end(), step) != paths.end();
+  };
+  std::vector<std::string> parts;
+  for (const std::string& step : origin.chain) {
+    parts.push_back((is_path(step) ? "@" : "") + escape_text(step));
+  }
+  std::vector<std::string> ends;
+  const auto add = [&](std::string end) {
+    if (std::find(parts.begin(), parts.end(), end) == parts.end()) ends.push_back(std::move(end));
+  };
+  for (const std::string& path : paths) add("@" + escape_text(path));
+  for (const std::uint32_t index : origin.constants) add(LiteralText{}(Literal::Constant{index}));
+  if (origin.any(kFromInput)) add("an input");
+  if (origin.any(kFromUnknown)) add("something that is not followed");
+  if (!ends.empty()) parts.push_back(fmt::format("{}", fmt::join(ends, ", ")));
+  return fmt::format("{}", fmt::join(parts, " <- "));
+}
+
+/// Slots of a node in the order of its facts.
+using SlotsOfNodes = std::multimap<NodeId, const WeightSlot*>;
+
+SlotsOfNodes slots_of(const Graph& graph) {
+  SlotsOfNodes slots;
+  for (const WeightSlot& slot : graph.facts.weight_slots) slots.emplace(slot.node, &slot);
+  return slots;
+}
+
+/// True when the arguments of the node already say what feeds the slot.
+bool stated(const Graph& graph, const Node& node, const WeightSlot& slot) {
+  for (const NodeInput& input : node.inputs) {
+    if (input.argument != slot.argument) continue;
+    const Value& value = graph.values[input.value];
+    return value.attribute || value.literal;
+  }
+  return false;
+}
+
 /// A place in the walk over the blocks: the next node of a block.
 struct Position {
   BlockId block = 0;
@@ -140,6 +192,31 @@ Json value_json(const Value& value) {
   if (value.attribute) out["attribute"] = to_utf8(*value.attribute);
   if (value.user_input) out["user_input"] = true;
   return out;
+}
+
+Json slot_json(const WeightSlot& slot) {
+  constexpr std::pair<OriginLeaf, std::string_view> kLeaves[] = {
+      {kFromParameter, "parameter"},
+      {kFromBuffer, "buffer"},
+      {kFromTensorAttribute, "tensor attribute"},
+      {kFromConstant, "constant"},
+      {kFromInput, "input"},
+      {kFromRandom, "random"},
+      {kFromUninitialised, "uninitialised"},
+      {kFromDeterministic, "deterministic"},
+      {kFromUnknown, "unknown"}};
+  Json from = Json::array();
+  for (const auto& [leaf, name] : kLeaves) {
+    if (slot.origin.any(leaf)) from.push_back(name);
+  }
+  Json attributes = Json::array();
+  for (const std::string& path : slot.origin.attributes) attributes.push_back(to_utf8(path));
+  return {{"argument", to_utf8(slot.argument)},
+          {"certain", slot.certain},
+          {"from", std::move(from)},
+          {"attributes", std::move(attributes)},
+          {"constants", ids(slot.origin.constants)},
+          {"text", to_utf8(origin_text(slot.origin))}};
 }
 
 Json node_json(const Node& node) {
@@ -179,6 +256,7 @@ std::string graph_text(const Graph& graph) {
   }
   std::string out =
       fmt::format("graph {}({})\n", escape_text(graph.method), list_of(graph, inputs, declaration));
+  const SlotsOfNodes slots = slots_of(graph);
   std::vector<Position> stack = {{}};
   while (!stack.empty()) {
     Position& top = stack.back();
@@ -194,9 +272,16 @@ std::string graph_text(const Graph& graph) {
       stack.pop_back();
       continue;
     }
-    const Node& node = graph.nodes[block.nodes[top.next++]];
+    const NodeId id = block.nodes[top.next++];
+    const Node& node = graph.nodes[id];
     const std::size_t depth = top.depth + 2;
     out += indent + node_text(graph, node) + "\n";
+    const auto [first, last] = slots.equal_range(id);
+    for (auto slot = first; slot != last; ++slot) {
+      if (stated(graph, node, *slot->second)) continue;
+      out += fmt::format("{}    {} <- {}\n", indent, escape_text(slot->second->argument),
+                         origin_text(slot->second->origin));
+    }
     for (auto inner = node.blocks.rbegin(); inner != node.blocks.rend(); ++inner) {
       stack.push_back({*inner, 0, depth});
     }
@@ -208,7 +293,14 @@ nlohmann::ordered_json graph_json(const Graph& graph) {
   Json values = Json::array();
   for (const Value& value : graph.values) values.push_back(value_json(value));
   Json nodes = Json::array();
-  for (const Node& node : graph.nodes) nodes.push_back(node_json(node));
+  const SlotsOfNodes slots = slots_of(graph);
+  for (NodeId id = 0; id < graph.nodes.size(); ++id) {
+    nodes.push_back(node_json(graph.nodes[id]));
+    const auto [first, last] = slots.equal_range(id);
+    for (auto slot = first; slot != last; ++slot) {
+      nodes.back()["slots"].push_back(slot_json(*slot->second));
+    }
+  }
   Json blocks = Json::array();
   for (const Block& block : graph.blocks) {
     blocks.push_back({{"parameters", ids(block.parameters)},
