@@ -65,7 +65,7 @@ bool has_member(const Artifact& artifact, const std::string& ending) {
 
 std::optional<Finding> check_exported(const Artifact& artifact, TorchRelease target) {
   const ExportedInfo& info = *artifact.exported;
-  if (info.models.empty()) return std::nullopt;
+  if (info.models.empty() || info.older_layout) return std::nullopt;
   const std::string config = "data/weights/" + info.models.front() + "_weights_config.json";
   const bool has_config = has_member(artifact, config);
   const TorchRelease needed = has_config ? TorchRelease{2, 9} : TorchRelease{2, 8};

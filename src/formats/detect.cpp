@@ -98,7 +98,10 @@ Detected detect_zip(ByteView file, const Limits& limits) {
     if (has(".data/extern_modules") || has(".data/python_version")) return {Format::kTorchPackage};
     if (has("data.pkl")) return {Format::kTorchZip};
   }
-  if (has("serialized_exported_program.json")) return {Format::kExportedProgram};
+  // What torch.export.save wrote before 2.8 lies in no folder, whatever the first member does.
+  for (const Member& member : zip->members) {
+    if (member.name == "serialized_exported_program.json") return {Format::kExportedProgram};
+  }
   // What torch.save leaves behind when it fails halfway.
   if (!zip->prefix.empty() && has("version")) return {Format::kTorchZip};
   return plain_zip(*zip);

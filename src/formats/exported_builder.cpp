@@ -44,7 +44,10 @@ void ExportedBuilder::read_tensor_values(Json graph, ExportedScope& scope) {
   const auto tensors = json_object(json_field(graph, "tensor_values"));
   if (!tensors) return;
   scope.tensors.reserve(tensors->size());
-  for (const auto field : *tensors) scope.tensors.emplace(field.key, field.value);
+  for (const auto field : *tensors) {
+    // torch 2.1 wrapped each: {"x": {"meta": {...}}}.
+    scope.tensors.emplace(field.key, json_field(field.value, "meta").value_or(field.value));
+  }
 }
 
 ValueId ExportedBuilder::define(ExportedScope& scope, std::string_view name, ValueType type) {
@@ -89,6 +92,7 @@ Result<ValueId> ExportedBuilder::list_of(std::string_view tag, Json list, Export
   }
   Value value;
   value.type = ValueType::kList;
+  value.name = "list_" + std::to_string(graph_.values.size());  // the program names none
   node.outputs.push_back(new_value(std::move(value)));
   const ValueId result = node.outputs[0];
   if (Result<NodeId> id = add_node(std::move(node), scope); !id) return failed(id);
@@ -106,7 +110,9 @@ Result<ValueId> ExportedBuilder::element_of(std::string_view tag, Json item, Exp
 Result<ValueId> ExportedBuilder::argument(const JsonUnion& arg, ExportedScope& scope) {
   const auto& [tag, value] = arg;
   if (tag == "as_tensor" || tag == "as_custom_obj") {
-    return named(scope, json_text(json_field(value, "name")));
+    // Optional tensors in a list were bare names before torch 2.4.
+    const auto bare = json_text(value);
+    return named(scope, bare ? bare : json_text(json_field(value, "name")));
   }
   if (tag == "as_sym_int" || tag == "as_sym_float" || tag == "as_sym_bool" ||
       tag == "as_optional_tensor") {

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "formats/exported_builder.h"
+#include "formats/exported_signature.h"
 
 namespace torchvet {
 namespace {
@@ -42,9 +43,9 @@ struct Operands {
 
 class Lowering {
  public:
-  Lowering(std::string method, const ConstantIndex& constants, const Limits& limits)
-      : constants_(constants), builder_(graph_, limits) {
-    graph_.method = std::move(method);
+  Lowering(const ExportedNames& names, const ConstantIndex& constants, const Limits& limits)
+      : root_(names.root), constants_(constants), builder_(graph_, limits) {
+    graph_.method = names.method;
     graph_.blocks.emplace_back();
   }
 
@@ -69,14 +70,11 @@ class Lowering {
   // --- Inputs and outputs ------------------------------------------------------------------------
 
   Result<void> bind_inputs(Json graph, Json signature, ExportedScope& scope) {
-    const auto specs = json_array(json_field(signature, "input_specs"));
+    const Result<std::vector<ExportedInput>> specified = exported_inputs(signature);
+    if (!specified) return failed(specified);
     const auto inputs = json_array(json_field(graph, "inputs"));
-    if (!specs || !inputs) return ExportedBuilder::bad("it has no inputs");
-    for (const Json spec : *specs) {
-      const auto kind = json_union(spec);
-      if (!kind) return ExportedBuilder::bad("an input is of no kind");
-      bind_input(*kind, scope);
-    }
+    if (!inputs) return ExportedBuilder::bad("it has no inputs");
+    for (const ExportedInput& input : *specified) bind_input(input, scope);
     for (const Json input : *inputs) {  // those that no signature names
       const auto tagged = json_union(input);
       const auto name =
@@ -86,71 +84,54 @@ class Lowering {
     return {};
   }
 
-  void bind_input(const JsonUnion& spec, ExportedScope& scope) {
-    const auto arg = json_field(spec.value, "arg");
-    if (spec.tag == "user_input") {
-      const auto tagged = json_union(arg);
-      if (!tagged) return;
-      auto name = json_text(json_field(tagged->value, "name"));
-      if (!name) name = json_text(json_field(tagged->value, "as_name"));
-      if (!name) return;
-      const ValueId id = builder_.define(scope, *name, ValueType::kOther);
-      graph_.values[id].user_input = true;
-      graph_.values[id].owner = 0;
-      graph_.blocks[0].parameters.push_back(id);
-      return;
-    }
-    const auto name = json_text(json_field(arg, "name"));
-    if (!name) return;
-    const ValueId id = builder_.define(scope, *name, ValueType::kOther);
+  void bind_input(const ExportedInput& input, ExportedScope& scope) {
+    using Kind = ExportedInput::Kind;
+    if (input.name.empty()) return;
+    const ValueId id = builder_.define(scope, input.name, ValueType::kOther);
     Value& value = graph_.values[id];
-    for (const std::string_view key : {"parameter_name", "buffer_name", "custom_obj_name"}) {
-      if (const auto path = json_text(json_field(spec.value, key))) {
-        value.attribute = std::string(*path);
-        if (key == "custom_obj_name") value.type = ValueType::kObject;
-      }
-    }
-    if (const auto constant_name = json_text(json_field(spec.value, "tensor_constant_name"))) {
-      const auto at = constants_.find(std::string(*constant_name));
+    if (input.kind == Kind::kUser) {
+      value.user_input = true;
+      value.owner = 0;
+      graph_.blocks[0].parameters.push_back(id);
+    } else if (input.kind == Kind::kConstant) {
+      const auto at = constants_.find(std::string(input.target));
       if (at != constants_.end()) value.literal = Literal{Literal::Constant{at->second}};
+    } else if (input.kind != Kind::kOther) {
+      value.attribute = path_of(input.target);
+      if (input.kind == Kind::kObject) value.type = ValueType::kObject;
     }
   }
 
   Result<void> read_outputs(Json graph, Json signature, ExportedScope& scope) {
     std::vector<ValueId> results;
     if (Result<void> ok = builder_.read_results(graph, scope, results); !ok) return ok;
-    graph_.blocks[0].results = results;
-    const auto specs = json_array(json_field(signature, "output_specs"));
-    if (!specs) return {};
+    const auto writes = exported_buffer_writes(signature, graph);
     std::vector<ValueId> returned;
-    std::size_t at = 0;
-    for (const Json spec : *specs) {
-      if (at == results.size()) break;
-      const auto kind = json_union(spec);
-      const auto path = kind ? json_text(json_field(kind->value, "buffer_name"))
-                             : std::optional<std::string_view>();
-      if (path) {
-        if (Result<void> ok = set_attribute(*path, results[at], scope); !ok) return ok;
+    for (std::size_t at = 0; at < results.size(); ++at) {
+      if (at < writes.size() && writes[at]) {
+        if (Result<void> ok = set_attribute(path_of(*writes[at]), results[at], scope); !ok)
+          return ok;
       } else {
         returned.push_back(results[at]);
       }
-      ++at;
     }
-    returned.insert(returned.end(), results.begin() + static_cast<std::ptrdiff_t>(at),
-                    results.end());
     graph_.blocks[0].results = std::move(returned);
     return {};
   }
 
-  Result<void> set_attribute(std::string_view path, ValueId value, ExportedScope& scope) {
+  [[nodiscard]] std::string path_of(std::string_view path) const {
+    if (root_.empty() || path.empty()) return root_ + std::string(path);
+    return root_ + "." + std::string(path);
+  }
+
+  Result<void> set_attribute(const std::string& path, ValueId value, ExportedScope& scope) {
     const std::size_t dot = path.rfind('.');
     Value owner;
     owner.type = ValueType::kModule;
-    owner.attribute =
-        std::string(dot == std::string_view::npos ? std::string_view() : path.substr(0, dot));
+    owner.attribute = dot == std::string::npos ? std::string() : path.substr(0, dot);
     Node node;
     node.op = "prim::SetAttr";
-    node.overload = std::string(dot == std::string_view::npos ? path : path.substr(dot + 1));
+    node.overload = dot == std::string::npos ? path : path.substr(dot + 1);
     node.inputs = {{"", builder_.new_value(std::move(owner))}, {"", value}};
     Result<NodeId> id = builder_.add_node(std::move(node), scope);
     if (!id) return failed(id);
@@ -181,11 +162,11 @@ class Lowering {
                   : std::string(target.substr(0, dot)) + "::" + std::string(target.substr(dot + 1));
   }
 
-  static void set_place(Json node_json, Node& node) {
+  void set_place(Json node_json, Node& node) const {
     const auto metadata = json_field(node_json, "metadata");
     const auto stack =
         exported_module_stack(json_text(json_field(metadata, "nn_module_stack")).value_or(""));
-    if (!stack.empty()) node.module_path = std::string(stack.back().path);
+    node.module_path = path_of(stack.empty() ? std::string_view() : stack.back().path);
     node.frames = exported_frames(json_text(json_field(metadata, "stack_trace")).value_or(""));
     node.made_from =
         exported_first_operator(json_text(json_field(metadata, "from_node")).value_or(""));
@@ -362,6 +343,7 @@ class Lowering {
     return {};
   }
 
+  const std::string& root_;
   const ConstantIndex& constants_;
   Graph graph_;
   ExportedBuilder builder_;
@@ -370,9 +352,9 @@ class Lowering {
 
 }  // namespace
 
-Result<Graph> lower_exported_graph(Json graph_module, std::string method,
+Result<Graph> lower_exported_graph(Json graph_module, const ExportedNames& names,
                                    const ConstantIndex& constants, const Limits& limits) {
-  return Lowering(std::move(method), constants, limits).run(graph_module);
+  return Lowering(names, constants, limits).run(graph_module);
 }
 
 }  // namespace torchvet

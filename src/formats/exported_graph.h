@@ -13,7 +13,13 @@ namespace torchvet {
 /// Index into `Artifact::graph_constants` by the name that the program's signature uses.
 using ConstantIndex = std::unordered_map<std::string, std::uint32_t>;
 
-/// Lowers the `graph_module` of a torch.export program (schema 7 and 8) into the neutral form:
+/// What a program is called.
+struct ExportedNames {
+  std::string method;  ///< of the graph
+  std::string root;    ///< path of the model's own module, before all others: mostly ""
+};
+
+/// Lowers the `graph_module` of a torch.export program (schema 1 to 8) into the neutral form:
 /// parameters and buffers become reads of attributes, literals become literals, lists of tensors
 /// prim::ListConstruct. Sub graphs that run once where they stand (`wrap_with_set_grad_enabled`,
 /// `wrap_with_autocast`) are put in place; those of `cond`, `while_loop` and `map` become blocks
@@ -21,7 +27,7 @@ using ConstantIndex = std::unordered_map<std::string, std::uint32_t>;
 /// prim::SetAttr.
 /// Errors: kExportedBadProgram (a reference to a value that nothing defines, a missing part),
 /// kLimitExceeded.
-[[nodiscard]] Result<Graph> lower_exported_graph(Json graph_module, std::string method,
+[[nodiscard]] Result<Graph> lower_exported_graph(Json graph_module, const ExportedNames& names,
                                                  const ConstantIndex& constants,
                                                  const Limits& limits);
 

@@ -1,43 +1,57 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
-#include <vector>
 
 #include "formats/exported_graph.h"
 #include "formats/fault_list.h"
 #include "formats/json.h"
+#include "formats/nested_files.h"
 #include "formats/zip.h"
 #include "model/artifact.h"
 
 namespace torchvet {
 
-/// What the signature of a program says of the entries of its constants config.
-struct ExportedSignature {
-  std::unordered_set<std::string> buffers;  ///< registered, though not persistent
+/// What the signature of a program says of its tensors: names of those that are registered.
+struct RegisteredNames {
+  std::unordered_set<std::string> parameters;
+  std::unordered_set<std::string> buffers;
 };
 
-/// Reads the two configs of a model, which give each tensor its record, type, shape and strides:
+/// Reads the tensors of one model. Today two configs give each its record, type, shape and strides:
 ///
 ///   {"config": {"fc.weight": {"path_name": "weight_0", "is_param": true, "use_pickle": false,
 ///                             "tensor_meta": {"dtype": 7, "sizes": [{"as_int": 4}], ...}}}}
 ///
-/// A record holds the bytes of a whole storage; tensors with the same `path_name` share it.
+/// A record holds the bytes of a whole storage; tensors with the same `path_name` share it. Tensors
+/// of other classes than torch's own, and objects, have a file of torch.save for a record. Before,
+/// all tensors of a model lay in two files of torch.save.
 class ExportedTensors {
  public:
+  struct Archive {
+    ByteView file;
+    const ZipDirectory& zip;
+    NestedFiles& nested;
+    const Limits& limits;
+    bool big_endian = false;
+    std::string prefix;  ///< of all paths, "encoder.": set where the archive has several models
+  };
+
   /// References must outlive this.
-  ExportedTensors(ByteView file, const ZipDirectory& zip, bool big_endian, Artifact& artifact)
-      : file_(file), zip_(zip), big_endian_(big_endian), artifact_(artifact) {}
+  ExportedTensors(const Archive& archive, const RegisteredNames& registered, Artifact& artifact)
+      : archive_(archive), registered_(registered), artifact_(artifact) {}
 
-  /// Parameters and persistent buffers, in the order of the config. Records that are pickles are
-  /// appended to `pickles`.
-  void read_weights(Json config, const std::string& member, std::vector<MemberId>& pickles);
-
+  /// Parameters and persistent buffers, in the order of the config.
+  void read_weights(Json config, const std::string& member);
   /// Buffers that are not persistent, and the constants of the program.
-  void read_constants(Json config, const std::string& member, const ExportedSignature& signature,
-                      std::vector<MemberId>& pickles);
+  void read_constants(Json config, const std::string& member);
+
+  /// The same from a dict that a file of torch.save holds.
+  void read_weights(ObjectId dict, const std::string& member);
+  void read_constants(ObjectId dict, const std::string& member);
 
   [[nodiscard]] const ConstantIndex& constants() const { return constants_; }
 
@@ -47,14 +61,21 @@ class ExportedTensors {
     Json value;
     std::string folder;  ///< "data/weights/"
   };
-  std::optional<TensorId> read(const Entry& entry, FaultList& faults,
-                               std::vector<MemberId>& pickles);
-  std::optional<StorageId> storage_of(const std::string& path, DType dtype, std::string device,
-                                      const Tensor& tensor, FaultList& faults);
+  std::optional<TensorId> read(const Entry& entry, FaultList& faults);
+  std::optional<TensorId> read_pickled(const Entry& entry, const std::string& record,
+                                       FaultList& faults);
+  std::optional<Tensor> described(std::string_view name, std::optional<Json> meta,
+                                  FaultList& faults);
+  std::optional<TensorId> adopt(std::string_view name, ObjectId value, FaultList& faults);
+  std::optional<TensorId> adopt_fake(std::string_view name, ObjectId call, FaultList& faults);
+  void set_constant_role(TensorId id, std::string_view name);
+  [[nodiscard]] std::string path_of(std::string_view name) const;
+  void name_parts(ObjectId root, std::string_view name);
+  std::optional<StorageId> storage_of(const std::string& path, const Tensor& tensor,
+                                      FaultList& faults);
 
-  ByteView file_;
-  const ZipDirectory& zip_;
-  bool big_endian_;
+  const Archive& archive_;
+  const RegisteredNames& registered_;
   Artifact& artifact_;
   ConstantIndex constants_;
   std::unordered_map<std::string, StorageId> by_path_;

@@ -91,9 +91,18 @@ std::optional<bool> json_bool(std::optional<Json> value) {
 
 std::optional<JsonUnion> json_union(std::optional<Json> value) {
   const auto object = json_object(value);
-  if (!object || object->size() != 1) return std::nullopt;
-  const auto field = *object->begin();
-  return JsonUnion{field.key, field.value};
+  if (!object) return std::nullopt;
+  if (object->size() == 1) {
+    const auto field = *object->begin();
+    return JsonUnion{field.key, field.value};
+  }
+  std::optional<JsonUnion> only;
+  for (const auto field : *object) {
+    if (field.value.is_null()) continue;
+    if (only) return std::nullopt;
+    only = JsonUnion{field.key, field.value};
+  }
+  return only;
 }
 
 }  // namespace torchvet

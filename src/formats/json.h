@@ -44,7 +44,8 @@ class JsonDocument {
 [[nodiscard]] std::optional<double> json_number(std::optional<Json> value);
 [[nodiscard]] std::optional<bool> json_bool(std::optional<Json> value);
 
-/// The one key and value of an object that stands for a tagged union: {"as_int": 3}.
+/// The one key and value of an object that stands for a tagged union: {"as_int": 3}. An object with
+/// several keys, as torch wrote before 2.3, counts when all values but one are null.
 struct JsonUnion {
   std::string_view tag;
   Json value;

@@ -48,9 +48,7 @@ std::string_view name_of(Layout layout) {
   return "strided";
 }
 
-Json range(const ByteRange& where) {
-  return {{"offset", where.offset}, {"length", where.length}};
-}
+Json range(const ByteRange& where) { return {{"offset", where.offset}, {"length", where.length}}; }
 
 Json counts(const std::map<std::string, std::uint64_t>& map) {
   Json out = Json::object();
@@ -63,6 +61,25 @@ Json tensors_json(const Summary::Tensors& group) {
           {"elements", group.elements},
           {"dtypes", counts(group.dtypes)},
           {"devices", counts(group.devices)}};
+}
+
+Json exported_json(const ExportedInfo& info) {
+  Json models = Json::array(), compiled = Json::array();
+  for (const std::string& model : info.models) models.push_back(text(model));
+  for (const CompiledModel& model : info.compiled) {
+    Json parts = Json::array(), notes = Json::object();
+    for (const std::string& part : model.parts) parts.push_back(text(part));
+    for (const auto& [key, value] : model.notes) notes[text(key)] = text(value);
+    compiled.push_back(
+        {{"name", text(model.name)}, {"parts", std::move(parts)}, {"notes", std::move(notes)}});
+  }
+  return {{"schema", {info.schema_major, info.schema_minor}},
+          {"torch_version", text(info.torch_version)},
+          {"models", std::move(models)},
+          {"older_layout", info.older_layout},
+          {"decomposed", info.decomposed},
+          {"dynamic", info.dynamic},
+          {"compiled", std::move(compiled)}};
 }
 
 Json summary_part(const Artifact& artifact) {
@@ -91,6 +108,7 @@ Json summary_part(const Artifact& artifact) {
                      {"archive_version", artifact.script->version},
                      {"class", text(artifact.script->root_class)}};
   }
+  if (artifact.exported) out["exported"] = exported_json(*artifact.exported);
   return out;
 }
 

@@ -61,9 +61,29 @@ std::string counts(const std::map<std::string, std::uint64_t>& map, std::size_t 
 
 void add_group(Table& table, std::string_view label, const Summary::Tensors& group) {
   if (group.count == 0) return;
-  table.add({std::string(label),
-             fmt::format("{} numbers in {} tensors: {}; on {}", group.elements, group.count,
-                         counts(group.dtypes), counts(group.devices))});
+  table.add(
+      {std::string(label), fmt::format("{} numbers in {} tensors: {}; on {}", group.elements,
+                                       group.count, counts(group.dtypes), counts(group.devices))});
+}
+
+void add_exported(Table& table, const ExportedInfo& info) {
+  if (!info.models.empty()) {
+    std::string text = fmt::format("schema {}.{}", info.schema_major, info.schema_minor);
+    if (!info.torch_version.empty()) text += ", written by torch " + shown(info.torch_version);
+    if (info.older_layout) text += ", in the layout of torch before 2.8";
+    if (info.decomposed) text += ", decomposed";
+    if (info.dynamic) text += ", with sizes that are not fixed";
+    table.add({"program", text});
+  }
+  for (const CompiledModel& model : info.compiled) {
+    table.add(
+        {"compiled", fmt::format("{} parts of native code{}", model.parts.size(),
+                                 model.name.empty() ? "" : " for `" + shown(model.name) + "`")});
+    for (const auto& [key, value] : model.notes) {
+      table.add({"", fmt::format("{}: {}", shown(key), shown(value))});
+    }
+    for (const std::string& part : model.parts) table.add({"", shown(part)});
+  }
 }
 
 std::string summary_part(const Artifact& artifact) {
@@ -82,16 +102,17 @@ std::string summary_part(const Artifact& artifact) {
   if (!artifact.modules.empty()) {
     table.add({"modules", counts(summary.classes, kMaxClasses)});
     if (summary.training + summary.evaluating > 0) {
-      table.add({"mode", fmt::format("{} in training mode, {} in evaluation mode",
-                                     summary.training, summary.evaluating)});
+      table.add({"mode", fmt::format("{} in training mode, {} in evaluation mode", summary.training,
+                                     summary.evaluating)});
     }
   }
   if (artifact.script) {
-    table.add({"program", fmt::format("{} {}, archive version {}",
-                                      artifact.script->traced ? "traced" : "scripted",
-                                      shown(artifact.script->root_class),
-                                      artifact.script->version)});
+    table.add(
+        {"program",
+         fmt::format("{} {}, archive version {}", artifact.script->traced ? "traced" : "scripted",
+                     shown(artifact.script->root_class), artifact.script->version)});
   }
+  if (artifact.exported) add_exported(table, *artifact.exported);
   for (const StateDict& state : artifact.state_dicts) {
     table.add({"state", fmt::format("{} tensors{}{}", state.entries.size(),
                                     state.path.empty() ? "" : " in `" + shown(state.path) + "`",
@@ -108,7 +129,9 @@ std::string members_part(const Artifact& artifact) {
   Table table;
   for (const Member& member : artifact.members) {
     table.add({std::to_string(member.data.offset), size_text(member.size),
-               member.method == 0 ? "stored" : member.method == 8 ? "deflated" : "packed",
+               member.method == 0   ? "stored"
+               : member.method == 8 ? "deflated"
+                                    : "packed",
                shown(member.name)});
   }
   return table.text();
@@ -121,10 +144,10 @@ std::string tensors_part(const Artifact& artifact) {
         shown(tensor.object_path),
         fmt::format("{} [{}]", name_of(tensor.dtype), fmt::join(tensor.shape, ", ")),
         shown(tensor.device),
-        tensor.storage ? fmt::format("storage {} + {}",
-                                     shown(artifact.storages[*tensor.storage].key),
-                                     tensor.storage_offset)
-                       : std::string("no storage")};
+        tensor.storage
+            ? fmt::format("storage {} + {}", shown(artifact.storages[*tensor.storage].key),
+                          tensor.storage_offset)
+            : std::string("no storage")};
     if (tensor.values && tensor.values->digest) row.push_back(to_hex(*tensor.values->digest));
     if (!tensor.aliases.empty()) {
       row.push_back(fmt::format("= {}", shown(fmt::format("{}", fmt::join(tensor.aliases, ", ")))));
@@ -155,7 +178,9 @@ std::string modules_part(const Artifact& artifact) {
     if (module.registration == Registration::kUnregistered) holds.emplace_back("not registered");
     if (!module.initialised) holds.emplace_back("not initialised");
     table.add({module.path.empty() ? "(root)" : shown(module.path), shown(module.class_name),
-               !module.training ? "-" : *module.training ? "train" : "eval",
+               !module.training   ? "-"
+               : *module.training ? "train"
+                                  : "eval",
                fmt::format("{}", fmt::join(holds, "; "))});
   }
   return table.text();
@@ -194,7 +219,8 @@ std::string optimizer_part(const Artifact& artifact) {
       if (listed.entry != nullptr) {
         for (const auto& [slot, tensor] : listed.entry->slots) slots.push_back(shown(slot));
       }
-      table.add({shown(listed.key), listed.parameter ? shown(listed.parameter->name) : "(undecided)",
+      table.add({shown(listed.key),
+                 listed.parameter ? shown(listed.parameter->name) : "(undecided)",
                  listed.entry != nullptr ? step_text(artifact, *listed.entry) : "",
                  slots.empty() ? "no state" : fmt::format("{}", fmt::join(slots, ", "))});
     }

@@ -260,7 +260,12 @@ TEST_CASE("Several models of one archive are kept apart") {
   CHECK(artifact.state_dicts[1].path == "model");
   CHECK(artifact.state_dicts[1].entries.size() == 1);
   CHECK(artifact.state_dicts[2].path == "other");
-  CHECK(artifact.state_dicts[2].entries.size() == 1);
+  REQUIRE(artifact.state_dicts[2].entries.size() == 1);
+  CHECK(artifact.state_dicts[2].entries[0].name == "fc.w");
+  // The name of the model comes before all paths, so that no finding mixes them up.
+  CHECK(artifact.tensors[0].object_path == "model.fc.w");
+  CHECK(artifact.tensors[1].object_path == "other.fc.w");
+  CHECK(artifact.graphs[1].values[0].attribute == "other.fc.w");
 }
 
 TEST_CASE("Compiled code is named and a gap") {
@@ -269,26 +274,40 @@ TEST_CASE("Compiled code is named and a gap") {
       .add("net/data/aotinductor/model/abc.wrapper.so",
            "\x7f"
            "ELF")
-      .add("net/data/aotinductor/model/abc_metadata.json", "{}");
+      .add("net/data/aotinductor/model/abc_metadata.json", R"({"AOTI_DEVICE_KEY": "cpu"})");
   const Artifact artifact = read_artifact(Source::from_bytes("net.pt2", zip.build()), {});
-  CHECK(artifact.exported->native_parts ==
-        Names{"data/aotinductor/model/abc.wrapper.so", "data/aotinductor/model/abc_metadata.json"});
+  REQUIRE(artifact.exported->compiled.size() == 1);
+  const CompiledModel& model = artifact.exported->compiled[0];
+  CHECK(model.name == "model");
+  CHECK(model.parts == Names{"data/aotinductor/model/abc.wrapper.so",
+                             "data/aotinductor/model/abc_metadata.json"});
+  REQUIRE(model.notes.size() == 1);
+  CHECK(model.notes[0] == std::pair<std::string, std::string>("AOTI_DEVICE_KEY", "cpu"));
   REQUIRE(artifact.gaps.size() == 1);
-  CHECK(artifact.gaps[0].what == "data/aotinductor");
+  CHECK(artifact.gaps[0].what == "compiled model model");
 }
 
-TEST_CASE("An archive without a program is a gap, and its pickles are read all the same") {
-  ZipBuilder older;
-  older.add("version", "8.1")
-      .add("serialized_exported_program.json", sound_model())
-      .add("serialized_state_dict.pt", "cos\nsystem\n(Vecho\ntR.");
-  const Artifact artifact = read_artifact(Source::from_bytes("net.pt2", older.build()), {});
-  CHECK(artifact.format == Format::kExportedProgram);
-  REQUIRE(artifact.gaps.size() == 1);
-  CHECK(artifact.gaps[0].what == "models");
-  REQUIRE(artifact.pickles.size() == 1);
+TEST_CASE("Every compiled model is a gap of its own, and torch.save files beside them are read") {
+  ZipBuilder zip;
+  zip.add("net/archive_format", "pt2")
+      .add("net/data/aotinductor/a/a.wrapper.so", "x")
+      .add("net/data/aotinductor/b/b.wrapper.so", "x")
+      .add("net/data/aotinductor/b/b_metadata.json", R"({"AOTI_DEVICE_KEY": 3, "x": ""})")
+      .add("net/data/executorch/program.pte", "x")
+      .add("net/data/constants/custom_obj_0", "cos\nsystem\n(Vecho\ntR.")
+      .add("net/data/weights/weight_0", ZipBuilder().add("archive/data.pkl", "N.").build());
+  const Artifact artifact = read_artifact(Source::from_bytes("net.pt2", zip.build()), {});
+  REQUIRE(artifact.exported->compiled.size() == 3);
+  CHECK(artifact.exported->compiled[0].name.empty());
+  CHECK(artifact.exported->compiled[1].name == "a");
+  CHECK(artifact.exported->compiled[2].notes.empty());
+  CHECK(artifact.gaps.size() == 3);
+  REQUIRE(artifact.pickles.size() == 2);
   CHECK(artifact.pickles[0].calls.size() == 1);
+  CHECK(artifact.pickles[1].name == "net/data/weights/weight_0/archive/data.pkl");
+}
 
+TEST_CASE("An archive without a program is a gap") {
   ZipBuilder empty;
   empty.add("net/archive_format", "pt2").add("x", "");
   CHECK(read_artifact(Source::from_bytes("net.pt2", empty.build()), {}).gaps.size() == 1);
