@@ -1,9 +1,11 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/ivalue.h>
 #include <ATen/ops/full.h>
+#include <caffe2/serialize/versions.h>
 #include <torch/csrc/jit/api/compilation_unit.h>
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/frontend/error_report.h>
+#include <torch/csrc/jit/operator_upgraders/upgraders_entry.h>
 #include <torch/csrc/jit/runtime/operator.h>
 #include <torch/csrc/jit/serialization/import_source.h>
 #include <torch/custom_class.h>
@@ -19,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "worker/class_stubs.h"
 #include "worker/flatten.h"
 #include "worker/lower.h"
 #include "worker/stubs.h"
@@ -38,8 +41,27 @@ std::string reason_of(const std::exception& error) {
   text = begin == std::string::npos ? "no reason given" : text.substr(begin);
   const std::size_t end = text.find(":\n  File ");
   if (end != std::string::npos) text.resize(end);
+  constexpr std::string_view kAddress = " (of Python compilation unit at: 0x";  // another each time
+  for (std::size_t at = text.find(kAddress); at != std::string::npos; at = text.find(kAddress)) {
+    const std::size_t close = text.find(')', at);
+    text.erase(at, close == std::string::npos ? close : close + 1 - at);
+  }
   if (text.size() > kMaxReason) text.resize(kMaxReason);
   return text;
+}
+
+/// What LibTorch's own reader of archives says first. From the version follows what old operators
+/// mean: `div` of integers rounded before 4. Archives older than LibTorch get the replacements that
+/// it keeps for them, which it parses once.
+void accept_version(std::int64_t version) {
+  constexpr std::int64_t kOldest = caffe2::serialize::kMinSupportedFileFormatVersion;
+  constexpr std::int64_t kNewest = caffe2::serialize::kMaxSupportedFileFormatVersion;
+  if (version < kOldest || version > kNewest) {
+    throw std::runtime_error("the archive has version " + std::to_string(version) +
+                             ", and LibTorch " + TORCH_VERSION + " reads " +
+                             std::to_string(kOldest) + " to " + std::to_string(kNewest));
+  }
+  if (version < kNewest) jit::populate_upgraders_graph_map();
 }
 
 /// "__torch__/net.py" of the qualifier "__torch__.net".
@@ -52,7 +74,9 @@ std::string file_of(const std::string& qualifier) {
 /// An import of the whole program; everything LibTorch makes for it lives as long as this.
 class Program {
  public:
-  explicit Program(const GraphRequest& request) : unit_(std::make_shared<jit::CompilationUnit>()) {
+  Program(const GraphRequest& request, const ClassStubs& classes)
+      : unit_(std::make_shared<jit::CompilationUnit>()) {
+    classes.register_in(*unit_);
     for (const GraphRequest::File& file : request.code) {
       const std::shared_ptr<jit::Source> source = std::make_shared<jit::Source>(
           file.text, file.name, 1, nullptr, jit::Source::COPIES_STRING);
@@ -100,7 +124,8 @@ class Program {
         constants_.emplace_back(tensor);
         continue;
       }
-      const c10::ClassTypePtr type = torch::getCustomClass(class_name);
+      c10::ClassTypePtr type = torch::getCustomClass(class_name);
+      if (!type) type = unit_->get_class(c10::QualifiedName(class_name));
       if (!type) throw std::runtime_error("a constant is of the unknown class " + class_name);
       const c10::intrusive_ptr<c10::ivalue::Object> object =
           c10::ivalue::Object::create(c10::StrongTypePtr(unit_, type), 1);
@@ -116,12 +141,22 @@ class Program {
   c10::ClassTypePtr root_;
 };
 
+/// What the texts alone tell of operators and classes that this LibTorch does not have.
+void add_stubs(const GraphRequest& request, ClassStubs& classes, OperatorStubs& operators) {
+  for (const std::string& constant : request.constants) classes.add_class(constant);
+  for (const GraphRequest::File& file : request.code) classes.add_from_code(file.text);
+  for (const GraphRequest::File& file : request.code) classes.add_methods_from_code(file.text);
+  classes.define();
+  for (const GraphRequest::File& file : request.code) operators.add_from_code(file.text);
+}
+
 /// Imports; an operator that turns out unknown gets a stub, and the import starts again.
-std::unique_ptr<Program> import_program(const GraphRequest& request, OperatorStubs& stubs) {
+std::unique_ptr<Program> import_program(const GraphRequest& request, const ClassStubs& classes,
+                                        OperatorStubs& stubs) {
   constexpr int kMaxAttempts = 100;
   for (int attempt = 0;; ++attempt) {
     try {
-      return std::make_unique<Program>(request);
+      return std::make_unique<Program>(request, classes);
     } catch (const std::exception& error) {
       if (attempt == kMaxAttempts || !stubs.add_from_message(error.what())) throw;
     }
@@ -135,11 +170,13 @@ void prepare_libtorch() { at::set_num_threads(1); }
 GraphReply lower_program(const GraphRequest& request) {
   GraphReply reply;
   reply.libtorch = TORCH_VERSION;
-  OperatorStubs stubs;
+  ClassStubs classes;
+  OperatorStubs stubs(classes);
   std::string method_name;
   try {
-    for (const GraphRequest::File& file : request.code) stubs.add_from_code(file.text);
-    const std::unique_ptr<Program> program = import_program(request, stubs);
+    accept_version(request.version);
+    add_stubs(request, classes, stubs);
+    const std::unique_ptr<Program> program = import_program(request, classes, stubs);
     std::uint64_t nodes_left = request.max_nodes;
     for (jit::GraphFunction* method : program->methods()) {
       method_name = method->name();

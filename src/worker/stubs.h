@@ -1,11 +1,14 @@
 #pragma once
 
-#include <ATen/core/function_schema.h>
+#include <torch/library.h>
 
-#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "worker/class_stubs.h"
+#include "worker/code_text.h"
 
 namespace torchvet {
 
@@ -14,20 +17,20 @@ namespace torchvet {
 /// run. They are unregistered when this goes out of scope, so one program cannot change the next.
 class OperatorStubs {
  public:
-  OperatorStubs() = default;
-  ~OperatorStubs();
-  OperatorStubs(const OperatorStubs&) = delete;
-  OperatorStubs& operator=(const OperatorStubs&) = delete;
+  /// `classes` says which types a result may have beside LibTorch's own, and must live as long.
+  explicit OperatorStubs(const ClassStubs& classes) : classes_(classes) {}
 
-  /// Every unknown `ops.NS.NAME(...)` of a code file. How many results it has is read off the
-  /// assignment it stands in: `a, b, = ops.ns.f(x)` has two.
+  /// Every unknown `ops.NS.NAME(...)` of a code file. What its result is, is read off its
+  /// surroundings; nothing tells Tensor from other types where no declaration does.
   void add_from_code(std::string_view code);
   /// The operator that an error message of the importer calls unknown; false when it names none.
   bool add_from_message(std::string_view message);
 
  private:
-  bool add(const std::string& ns, const std::string& name, std::size_t results);
-  std::vector<c10::FunctionSchema> schemas_;
+  void add(const std::string& ns, const std::string& name, const CallSite& site);
+
+  const ClassStubs& classes_;
+  std::vector<std::unique_ptr<torch::Library>> libraries_;  ///< one an operator
 };
 
 }  // namespace torchvet

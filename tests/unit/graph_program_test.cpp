@@ -115,16 +115,94 @@ TEST_CASE("Operators that LibTorch does not know stand in the graph") {
   CHECK(has_op(artifact.graphs[0], "aten::not_yet_invented"));
 }
 
+TEST_CASE("The result of an unknown operator has the type that is declared for it") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  const std::string code = std::string(kHeader) +
+                           "  kept : Dict[str, int]\n"
+                           "  def forward(self: __torch__.Net, x: Tensor) -> List[int]:\n"
+                           "    _0 = ops.none.counts(x, dim=1, name=\"a=(b\")\n"
+                           "    self.kept = _0\n"
+                           "    one, = ops.none.parts(torch.relu(x))\n"
+                           "    return ops.none.sizes(one)\n";
+  const Artifact artifact = run(worker, code);
+  CHECK(artifact.gaps.empty());
+  REQUIRE(artifact.graphs.size() == 1);
+  const Graph& graph = artifact.graphs[0];
+  CHECK(has_op(graph, "prim::ListUnpack"));
+  const Node& counts = graph.nodes[0];
+  REQUIRE(counts.op == "none::counts");
+  REQUIRE(counts.inputs.size() == 3);
+  CHECK(counts.inputs[0].argument == "dim");
+  CHECK(counts.inputs[1].argument == "name");
+  CHECK(graph.values[graph.nodes.back().outputs[0]].type == ValueType::kList);
+}
+
+TEST_CASE("Classes of C++ that LibTorch does not know are opaque") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  const std::string code =
+      std::string(kHeader) +
+      "  a : __torch__.torch.classes.foo.Bar\n"
+      "  b : __torch__.torch.classes.__backends__.any\n"
+      "  def forward(self: __torch__.Net, x: Tensor) -> Tensor:\n"
+      "    _0 = __torch__.torch.classes.foo.Bar.__new__(__torch__.torch.classes.foo.Bar)\n"
+      "    _1 = (_0).__init__(3, \"text\", )\n"
+      "    self.a = _0\n"
+      "    y = (self.a).run(x, 2, )\n"
+      "    if (self.b).is_available():\n      z = torch.relu(y)\n"
+      "    else:\n      z = ops.foo.other(y, CONSTANTS.c0)\n"
+      "    return z\n"
+      "  def made(self: __torch__.Net, x: Tensor) -> __torch__.torch.classes.foo.Bar:\n"
+      "    return ops.foo.make(x)\n";
+  Artifact artifact = program(code);
+  artifact.script->constants = {"__torch__.torch.classes.foo.Constant"};
+  worker.read_graphs(artifact, {});
+  CHECK(artifact.gaps.empty());
+  REQUIRE(artifact.graphs.size() == 2);
+  CHECK(has_op(artifact.graphs[0], "foo::other"));
+  CHECK(has_op(artifact.graphs[0], "prim::If"));
+  CHECK(has_op(artifact.graphs[1], "foo::make"));
+
+  // What one program made up is unknown to the next, which gives it another type.
+  const Artifact next = run(worker, forward("    return ops.foo.make(x)\n"));
+  REQUIRE(next.graphs.size() == 1);
+  CHECK(next.graphs[0].values[next.graphs[0].nodes[0].outputs[0]].type == ValueType::kTensor);
+}
+
+TEST_CASE("The archive's version says what old operators mean") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  Artifact old = program(forward("    return torch.div(x, x)\n"));
+  worker.read_graphs(old, {});
+  CHECK(old.gaps.empty());
+  REQUIRE(old.graphs.size() == 1);
+  CHECK(has_op(old.graphs[0], "prim::If"));  // integers were rounded
+
+  Artifact current = program(forward("    return torch.div(x, x)\n"));
+  current.script->version = 10;
+  worker.read_graphs(current, {});
+  REQUIRE(current.graphs.size() == 1);
+  CHECK(current.graphs[0].nodes.size() == 1);
+
+  for (const std::int64_t version : {std::int64_t{0}, std::int64_t{11}}) {
+    Artifact other = program(forward("    return torch.div(x, x)\n"));
+    other.script->version = version;
+    worker.read_graphs(other, {});
+    CHECK(only_gap(other).find("has version " + std::to_string(version)) != std::string::npos);
+  }
+}
+
 TEST_CASE("What LibTorch refuses is a gap with its reason") {
   GraphWorker worker(TORCHVET_TEST_WORKER);
   CHECK(only_gap(run(worker, "no code at all")).find("LibTorch refuses") != std::string::npos);
   CHECK(only_gap(run(worker, forward("    return (self).forward(x, )\n"))).find("recursively") !=
         std::string::npos);
-  const std::string foreign = std::string(kHeader) +
-                              "  a : __torch__.torch.classes.foo.Bar\n"
-                              "  def forward(self: __torch__.Net, x: Tensor) -> Tensor:\n"
-                              "    return x\n";
-  CHECK(only_gap(run(worker, foreign)).find("foo.Bar") != std::string::npos);
+  // An address in memory would make another report of the same file.
+  const std::string wrong = std::string(kHeader) +
+                            "  sub : __torch__.Sub\n"
+                            "  def forward(self: __torch__.Net, x: Tensor) -> Tensor:\n"
+                            "    self.sub = x\n    return x\n"
+                            "class Sub(Module):\n  __parameters__ = []\n  __buffers__ = []\n";
+  const std::string reason = only_gap(run(worker, wrong));
+  CHECK(reason.find("Expected __torch__.Sub but got Tensor") != std::string::npos);
 }
 
 TEST_CASE("Calls that multiply end at the limit") {
