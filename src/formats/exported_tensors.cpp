@@ -121,7 +121,7 @@ std::string ExportedTensors::path_of(std::string_view name) const {
   return archive_.prefix + std::string(name);
 }
 
-/// Gives paths to the tensors that a tensor of another class is made of.
+/// Gives paths to all tensors that an object, or a tensor of another class, is made of.
 void ExportedTensors::name_parts(ObjectId root, std::string_view name) {
   std::string path = path_of(name);
   if (name.empty() && !path.empty()) path.pop_back();
@@ -161,9 +161,7 @@ std::optional<TensorId> ExportedTensors::read_pickled(const Entry& entry, const 
     return std::nullopt;
   }
   const ObjectId root = archive_.nested.load(*member);
-  if (artifact_.objects.as<Object::TensorRef>(root)) {
-    name_parts(root, entry.name);
-  }
+  if (root != kNoObject) name_parts(root, entry.name);
   if (const auto id = adopt(entry.name, root, faults)) return id;
   const auto meta = json_field(entry.value, "tensor_meta");
   std::optional<Tensor> tensor =

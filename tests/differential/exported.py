@@ -362,9 +362,11 @@ def torchvet_says(program, path):
 
 
 def our_tensors(report):
+    """Without those inside of objects and of tensors of other classes."""
     keys = ("role", "dtype", "shape", "strides", "storage_offset", "requires_grad", "is_parameter",
             "device", "digest")
-    return {tensor["path"]: {key: tensor.get(key) for key in keys} for tensor in report["tensors"]}
+    return {tensor["path"]: {key: tensor.get(key) for key in keys} for tensor in report["tensors"]
+            if tensor["role"] != "other"}
 
 
 def our_graph(graph):
@@ -403,25 +405,37 @@ def our_graph(graph):
 
 
 def compare(path, report):
-    program = torch.export.load(path)
+    return compare_models({"forward": torch.export.load(path)}, report)
+
+
+def compare_models(programs, report):
+    """Programs by the name that their graph has in the report. Where there are several, all paths begin
+    with the name of the model."""
     wrong = []
 
     def same(what, ours, theirs):
         if ours != theirs:
             wrong.append(f"{what}:\n    ours   {ours}\n    torch  {theirs}")
 
-    ours, theirs = our_tensors(report), torch_tensors(program)
-    same("names of tensors", sorted(ours), sorted(theirs))
-    for name in sorted(set(ours) & set(theirs)):
-        same(f"`{name}`", ours[name], theirs[name])
-    same("graphs", len(report["graph"]), 1)
-    for graph in report["graph"]:
-        operators, read = our_graph(graph)
+    ours, theirs, operators_seen = our_tensors(report), {}, 0
+    graphs = {graph["method"]: graph for graph in report["graph"]}
+    same("graphs", sorted(graph["method"] for graph in report["graph"]), sorted(programs))
+    for model, program in programs.items():
+        prefix = f"{model}." if len(programs) > 1 else ""
+        theirs.update({prefix + name: facts for name, facts in torch_tensors(program).items()})
+        if model not in graphs:
+            continue
+        operators, read = our_graph(graphs[model])
         expected = TorchGraph(program)
         same("operators that torch does not have", operators - expected.operators, collections.Counter())
         same("operators that are missing", expected.operators - operators, collections.Counter())
-        same("parameters and buffers that are read", sorted(read), sorted(expected.read))
-    return wrong, len(theirs), sum(operators.values())
+        same("parameters and buffers that are read", sorted(read),
+             sorted(prefix + path for path in expected.read))
+        operators_seen += sum(operators.values())
+    same("names of tensors", sorted(ours), sorted(theirs))
+    for name in sorted(set(ours) & set(theirs)):
+        same(f"`{name}`", ours[name], theirs[name])
+    return wrong, len(theirs), operators_seen
 
 
 def is_trusted(path):
