@@ -35,6 +35,9 @@
 #include "graph/op_table.h"
 #include "graph/origin.h"
 #include "graph/reach.h"
+#include "graph/reused_norms.h"
+#include "graph/scores.h"
+#include "graph/thrown_calls.h"
 #include "graph/training_flags.h"
 
 namespace torchvet {
@@ -422,6 +425,9 @@ void analyse_graphs(Artifact& artifact) {
     Analysis analysis(graph, flow, numbers, dropping);
     analysis.run();
     find_reach(artifact, numbers, graph);
+    find_scores(artifact, flow.live_nodes, graph);
+    find_reused_norms(flow.live_nodes, graph);
+    find_thrown_calls(graph);
     if (!flow.complete || !analysis.complete()) {
       artifact.add_gap("graph of " + graph.method,
                        "tracing where its weights come from took more work than the bound allows");

@@ -6,19 +6,19 @@
 namespace torchvet {
 namespace {
 
-bool in_torch(std::string_view file) {
-  return file.find("/torch/") != std::string_view::npos || file.starts_with("torch/");
-}
-
 bool is_passed_through(std::string_view file) {
   return file.ends_with("torch/nn/functional.py") || file.ends_with("torch/_jit_internal.py");
 }
 
 }  // namespace
 
+bool is_in_torch(std::string_view file) {
+  return file.find("/torch/") != std::string_view::npos || file.starts_with("torch/");
+}
+
 const SourceLine* user_frame(const Node& node) {
   for (const SourceLine& frame : node.frames) {
-    if (!in_torch(frame.file)) return &frame;
+    if (!is_in_torch(frame.file)) return &frame;
   }
   return node.frames.empty() ? nullptr : &node.frames.front();
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -152,6 +153,35 @@ struct BakedSize {
   std::int64_t size = 0;
 };
 
+/// A batch norm with two uses that have nothing in common but its statistics: other layers before
+/// each, and other layers or results behind.
+struct ReusedNorm {
+  std::string statistics;  ///< path of its running mean
+  std::size_t uses = 0;    ///< in all
+  NodeId first = 0;
+  NodeId second = 0;
+  std::string before_first;   ///< weight of a layer that feeds the first use
+  std::string before_second;  ///< the same of the second
+};
+
+/// An operator that makes probabilities of scores, and one that takes them and should not.
+struct ScorePair {
+  enum class Kind : std::uint8_t {
+    kTwice,    ///< makes probabilities again, of probabilities
+    kLog,      ///< takes their logarithm, in a second step
+    kNeedsLog  ///< takes logarithms of probabilities, and gets probabilities
+  };
+  NodeId first = 0;
+  NodeId second = 0;
+  Kind kind = Kind::kTwice;
+};
+
+/// Probabilities over the outputs of a layer that has one: each is 1.
+struct SingleClass {
+  NodeId node = 0;
+  std::string weight;  ///< path of the layer's weight
+};
+
 /// What the graph analysis concludes; the graph rules read only this and the nodes it names.
 struct GraphFacts {
   std::vector<WeightSlot> weight_slots;
@@ -170,6 +200,11 @@ struct GraphFacts {
   std::vector<NodeId> data_conditions;  ///< conditions and numbers taken out of an input's values
   std::vector<NodeId> dead_layers;  ///< operators with registered weights, their results unread
   std::vector<BakedSize> baked_sizes;
+  std::vector<ReusedNorm> reused_norms;
+  std::vector<ScorePair> score_pairs;
+  std::vector<SingleClass> single_classes;
+  std::vector<NodeId> thrown_calls;  ///< calls that the author wrote as a statement: nothing reads
+                                     ///< the tensor that they return
 };
 
 struct Graph {
@@ -179,6 +214,9 @@ struct Graph {
   std::vector<Block> blocks;  ///< blocks[0] is the top block; its parameters are the inputs
   GraphFacts facts;
 };
+
+/// True for a file of torch itself.
+[[nodiscard]] bool is_in_torch(std::string_view file);
 
 /// The frame that belongs to the author rather than to torch: the innermost one outside torch's own
 /// files, else the innermost one. Null when the node has no frames.
