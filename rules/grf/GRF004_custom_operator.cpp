@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/operators.h"
@@ -15,12 +17,12 @@ namespace {
 
 constexpr std::string_view kDoc = R"md(
 ## What it does
-Lists the operators of a program that torch itself does not have, by namespace, in one finding for the
-file.
+Lists the operators of a program, and the C++ classes of the objects in it, that torch itself does not
+have, by namespace, in one finding for the file.
 
 ## Why it matters
 Such a program loads only where the library is loaded that registers them. Elsewhere `torch.jit.load`
-ends with "Unknown builtin op", and `torch.export.load` with an operator that it cannot find.
+ends with "Unknown builtin op" or "Unknown type name", and `torch.export.load` with an operator that it cannot find.
 
 ## Example
 ```python
@@ -35,10 +37,11 @@ operators of one's own: `torch.ops.load_library`, or the Python module that defi
 A note: that a program needs a library is no defect. Every operator of a method counts, whether a call
 reaches it or not, because loading needs them all. Namespaces that torch registers, those of
 `torch.distributed` among them, are silent. Which library a namespace belongs to is known for the usual
-ones only. Custom classes (`torch.classes`) are not looked at.
+ones only. Classes (`torch.classes`) are looked for in TorchScript only; those of torch are silent even where
+a build of torch lacks them, as XNNPACK's packed weights.
 
 ## References
-`torch.library.custom_op`, `torch.ops.load_library`.
+`torch.library.custom_op`, `torch.ops.load_library`, `torch.classes.load_library`.
 )md";
 
 constexpr std::size_t kMaxNamed = 6;
@@ -78,11 +81,49 @@ std::string_view library_of(std::string_view space) {
 
 struct Uses {
   std::map<std::string, std::uint64_t> operators;
+  std::set<std::string> classes;
   const Node* first = nullptr;
 };
 
-std::map<std::string, Uses> uses_by_namespace(const Artifact& artifact) {
-  std::map<std::string, Uses> spaces;
+using Namespaces = std::map<std::string, Uses>;
+
+bool is_name_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/// Length of `NS.NAME` at the beginning of a text; 0 when it begins with something else.
+std::size_t class_name_length(std::string_view text) {
+  const auto name_end = [text](std::size_t at) {
+    while (at < text.size() && is_name_char(text[at])) ++at;
+    return at;
+  };
+  const std::size_t dot = name_end(0);
+  if (dot == 0 || dot == text.size() || text[dot] != '.') return 0;
+  const std::size_t end = name_end(dot + 1);
+  return end == dot + 1 ? 0 : end;
+}
+
+/// Every `__torch__.torch.classes.NS.NAME` that a text names.
+void add_classes(std::string_view text, Namespaces& spaces) {
+  constexpr std::string_view kClasses = "__torch__.torch.classes.";
+  for (std::size_t at = text.find(kClasses); at != std::string_view::npos;
+       at = text.find(kClasses, at + kClasses.size())) {
+    const std::string_view rest = text.substr(at + kClasses.size());
+    const std::string_view name = rest.substr(0, class_name_length(rest));
+    if (name.empty() || class_comes_with_torch(name)) continue;
+    const std::size_t dot = name.find('.');
+    // A backend is known by its own name.
+    const bool backend = name.starts_with("__backends__.");
+    spaces[std::string(backend ? name : name.substr(0, dot))].classes.emplace(name.substr(dot + 1));
+  }
+}
+
+Namespaces uses_by_namespace(const Artifact& artifact) {
+  Namespaces spaces;
+  if (artifact.script) {
+    for (const CodeFile& file : artifact.script->code) add_classes(file.text, spaces);
+    for (const std::string& constant : artifact.script->constants) add_classes(constant, spaces);
+  }
   for (const Graph& graph : artifact.graphs) {
     for (const Node& node : graph.nodes) {
       const std::size_t end = node.op.find("::");
@@ -95,21 +136,46 @@ std::map<std::string, Uses> uses_by_namespace(const Artifact& artifact) {
   return spaces;
 }
 
-/// "nms, roi_align (4 times)".
-std::string operators_text(const Uses& uses) {
-  std::vector<std::string> texts;
-  for (const auto& [name, count] : uses.operators) {
-    if (texts.size() == kMaxNamed) break;
-    texts.push_back(count == 1 ? name : fmt::format("{} ({} times)", name, count));
-  }
+/// "a, b and 2 more".
+std::string list_text(std::vector<std::string> texts) {
+  const std::size_t more = texts.size() - std::min(texts.size(), kMaxNamed);
+  texts.resize(texts.size() - more);
   std::string text = fmt::format("{}", fmt::join(texts, ", "));
-  if (texts.size() < uses.operators.size()) {
-    text += fmt::format(" and {} more", uses.operators.size() - texts.size());
-  }
+  if (more > 0) text += fmt::format(" and {} more", more);
   return text;
 }
 
-std::string help_text(const std::map<std::string, Uses>& spaces) {
+/// "nms, roi_align (4 times); classes: Video".
+std::string uses_text(const Uses& uses) {
+  std::vector<std::string> texts;
+  for (const auto& [name, count] : uses.operators) {
+    texts.push_back(count == 1 ? name : fmt::format("{} ({} times)", name, count));
+  }
+  std::string text = list_text(std::move(texts));
+  if (uses.classes.empty()) return text;
+  if (!text.empty()) text += "; ";
+  return text + (uses.classes.size() == 1 ? "class " : "classes ") +
+         list_text({uses.classes.begin(), uses.classes.end()});
+}
+
+/// "operators", "classes", or both: what all the namespaces together are needed for.
+std::string_view needed_text(const Namespaces& spaces) {
+  const auto has = [&spaces](const auto& member) {
+    return std::any_of(spaces.begin(), spaces.end(),
+                       [&](const auto& space) { return !(space.second.*member).empty(); });
+  };
+  if (!has(&Uses::classes)) return "operators";
+  return has(&Uses::operators) ? "operators and classes" : "classes";
+}
+
+Location first_place(const Namespaces& spaces) {
+  for (const auto& [space, uses] : spaces) {
+    if (uses.first != nullptr) return location_of(*uses.first);
+  }
+  return {};
+}
+
+std::string help_text(const Namespaces& spaces) {
   std::vector<std::string> modules, others;
   for (const auto& [space, uses] : spaces) {
     const std::string_view module = library_of(space);
@@ -117,24 +183,24 @@ std::string help_text(const std::map<std::string, Uses>& spaces) {
   }
   std::vector<std::string> steps;
   if (!modules.empty()) {
-    steps.push_back(fmt::format("`import {}` (in C++, link it)", fmt::join(modules, "`, `import ")));
+    steps.push_back(
+        fmt::format("`import {}` (in C++, link it)", fmt::join(modules, "`, `import ")));
   }
   if (!others.empty()) {
-    steps.push_back(
-        fmt::format("load the library that registers `{}`", fmt::join(others, "`, `")));
+    steps.push_back(fmt::format("load the library that registers `{}`", fmt::join(others, "`, `")));
   }
   return fmt::format("{} before the program is loaded", fmt::join(steps, " and "));
 }
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
-  const std::map<std::string, Uses> spaces = uses_by_namespace(artifact);
+  const Namespaces spaces = uses_by_namespace(artifact);
   if (spaces.empty()) return {};
   std::vector<std::string> names;
   Finding finding;
   finding.severity = Severity::kNote;
   for (const auto& [space, uses] : spaces) {
     names.push_back(space);
-    finding.evidence.push_back({"graph", fmt::format("{}: {}", space, operators_text(uses))});
+    finding.evidence.push_back({"graph", fmt::format("{}: {}", space, uses_text(uses))});
   }
   constexpr std::size_t kMaxSpaces = 8;
   if (finding.evidence.size() > kMaxSpaces) {
@@ -143,11 +209,11 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
     finding.evidence.push_back({"graph", fmt::format("and {} more namespaces", more)});
     names.resize(kMaxSpaces);
   }
-  finding.where = location_of(*spaces.begin()->second.first);
+  finding.where = first_place(spaces);
   finding.key = fmt::format("{}", fmt::join(names, " "));
-  finding.message = fmt::format("the program needs operators of `{}`{}, which torch does not have",
-                                fmt::join(names, "`, `"),
-                                names.size() < spaces.size() ? " and others" : "");
+  finding.message =
+      fmt::format("the program needs {} of `{}`{}, which torch does not have", needed_text(spaces),
+                  fmt::join(names, "`, `"), names.size() < spaces.size() ? " and others" : "");
   finding.help = help_text(spaces);
   return {std::move(finding)};
 }
@@ -157,7 +223,7 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
 extern constexpr Rule GRF004 = define_rule({
     .code = "GRF004",
     .name = "custom-operator",
-    .summary = "the program uses operators that torch does not have",
+    .summary = "the program uses operators or classes that torch does not have",
     .why = "it loads only where the library is loaded that registers them",
     .help = "import that library before the program is loaded, and ship it with the program",
     .since = "0.1.0",

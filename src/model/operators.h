@@ -14,4 +14,8 @@ namespace torchvet {
 /// them; what is left is known only where another library is loaded.
 [[nodiscard]] bool comes_with_torch(std::string_view op);
 
+/// True for the classes of C++ that torch registers, in this build of it or another; without
+/// `__torch__.torch.classes.`: "quantized.LinearPackedParamsBase", "__backends__.nnapi".
+[[nodiscard]] bool class_comes_with_torch(std::string_view name);
+
 }  // namespace torchvet
