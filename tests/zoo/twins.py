@@ -323,6 +323,83 @@ class DeadResult(nn.Module):
         return self.head(x)
 
 
+@twin(values(6), expected={"ep": "GRF007 note"})
+class MaskedInVain(nn.Module):
+    """Masks a copy that nobody keeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(6, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.body(x)
+        x.masked_fill(x < 0, 0.0)
+        return x
+
+
+@twin(values(6), expected=everywhere("GRF008 note", ("script", "ep", "epd")))
+class ForwardCalled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 6), nn.ReLU())
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body.forward(x))
+
+
+# ---- layers and scores used for what they are not -----------------------------------------------
+
+
+@twin(image(3, 8), expected=everywhere("GRF010 warning", ALL))
+class OneNormForTwo(nn.Module):
+    """A ResNet block with one batch norm where there should be two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.conv1 = nn.Conv2d(4, 4, 3, padding=1)
+        self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        y = F.relu(self.norm(self.conv1(x)))
+        y = F.relu(x + self.norm(self.conv2(y)))
+        return self.head(y.mean((2, 3)))
+
+
+@twin(values(6), expected=everywhere("GRF011 warning", ALL))
+class SoftmaxTwice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 4), nn.Softmax(-1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.log_softmax(self.body(x), -1)
+
+
+@twin(values(6), expected=everywhere("GRF012 note", ALL))
+class LogOfSoftmax(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 4), nn.Softmax(-1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.log(self.body(x))
+
+
+@twin(values(6), expected=everywhere("GRF013 warning", ALL))
+class SoftmaxOfOne(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.softmax(self.body(x), -1)
+
+
 def to_gpu(path: pathlib.Path) -> None:
     """Edits the device that a program names, as if it had been made beside a GPU."""
     if path.suffix == ".pt":
