@@ -1,6 +1,6 @@
 #include "formats/json.h"
 
-#include <unordered_set>
+#include <algorithm>
 #include <vector>
 
 namespace torchvet {
@@ -24,18 +24,21 @@ Result<JsonDocument> JsonDocument::parse(ByteView bytes, const Limits& limits) {
 
 std::optional<std::string> JsonDocument::duplicate_key() const {
   std::vector<Json> left = {root_};
-  std::unordered_set<std::string_view> seen;
+  std::vector<std::string_view> keys;
   while (!left.empty()) {
     const Json value = left.back();
     left.pop_back();
     if (const auto array = json_array(value)) {
       for (const Json item : *array) left.push_back(item);
     } else if (const auto object = json_object(value)) {
-      seen.clear();
+      keys.clear();
       for (const auto field : *object) {
-        if (!seen.insert(field.key).second) return std::string(field.key);
+        keys.push_back(field.key);
         left.push_back(field.value);
       }
+      std::sort(keys.begin(), keys.end());
+      const auto twice = std::adjacent_find(keys.begin(), keys.end());
+      if (twice != keys.end()) return std::string(*twice);
     }
   }
   return std::nullopt;

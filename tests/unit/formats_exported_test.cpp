@@ -279,8 +279,8 @@ TEST_CASE("Compiled code is named and a gap") {
   REQUIRE(artifact.exported->compiled.size() == 1);
   const CompiledModel& model = artifact.exported->compiled[0];
   CHECK(model.name == "model");
-  CHECK(model.parts == Names{"data/aotinductor/model/abc.wrapper.so",
-                             "data/aotinductor/model/abc_metadata.json"});
+  CHECK(model.parts ==
+        Names{"data/aotinductor/model/abc.wrapper.so", "data/aotinductor/model/abc_metadata.json"});
   REQUIRE(model.notes.size() == 1);
   CHECK(model.notes[0] == std::pair<std::string, std::string>("AOTI_DEVICE_KEY", "cpu"));
   REQUIRE(artifact.gaps.size() == 1);
