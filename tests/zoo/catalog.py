@@ -22,7 +22,8 @@ BATCH = 2
 MODES = ("eval", "train")
 # Modules that define models, beside this file. Those that need more than torch come by name only.
 TORCH_ONLY = ("nets_vision", "nets_kernels", "nets_sequence", "nets_attention", "nets_weights",
-              "nets_flow", "nets_modules", "nets_processed")
+              "nets_flow", "nets_modules", "nets_processed", "nets_types",
+              "nets_calls")
 NEED_TRANSFORMERS = ("nets_transformers",)
 
 
