@@ -1,6 +1,7 @@
 #include "formats/read.h"
 
 #include <exception>
+#include <string>
 
 #include "formats/archive.h"
 #include "formats/detect.h"
@@ -21,8 +22,10 @@ struct Row {
 };
 
 constexpr Row kReaders[] = {
-    {Format::kTorchZip, read_torch_zip},      {Format::kTorchLegacy, read_torch_legacy},
-    {Format::kTorchScript, read_torchscript}, {Format::kRawPickle, read_raw_pickle},
+    {Format::kTorchZip, read_torch_zip},
+    {Format::kTorchLegacy, read_torch_legacy},
+    {Format::kTorchScript, read_torchscript},
+    {Format::kRawPickle, read_raw_pickle},
     {Format::kExportedProgram, read_exported_program},
     {Format::kPlainZip, read_plain_zip},
 };
@@ -63,8 +66,10 @@ Artifact read_artifact(const std::shared_ptr<Source>& source, const ReadOptions&
   try {
     read_into(source, options, artifact);
   } catch (const std::exception& problem) {
-    // Memory ran out: the limits allow more than this machine has.
-    artifact.add_fault("", {ErrorCode::kLimitExceeded, 0, problem.what()});
+    // The limits allow more than this machine has.
+    artifact.add_fault("",
+                       {ErrorCode::kLimitExceeded, 0,
+                        std::string("there is not enough memory to read it: ") + problem.what()});
   }
   if (source->changed_while_read()) {
     artifact.add_fault("", {ErrorCode::kReadFailed, 0, "the file changed while it was read"});
