@@ -29,10 +29,10 @@ return self.head(x)
 Use the result (`x = x.clamp(min=0)`, or `x.clamp_(min=0)`), or remove the call and the layer.
 
 ## Limits
-Layers only in methods without branches and loops. Calls without weights only where the program names
-the source line, and the line is that call alone: exported programs before `run_decompositions()`, since
-torch deletes such calls from TorchScript. A trace deletes such operators when it is made: there the
-layer shows as REG010.
+In methods with branches or loops, only layers whose result nothing takes at all. Calls without weights
+only where the program names the source line, and the line is that call alone: exported programs before
+`run_decompositions()`, since torch deletes such calls from TorchScript. A trace deletes such operators
+when it is made: there the layer shows as REG010.
 
 ## References
 Measured on 181 transformers models: lilt, mra, speecht5 and mask2former, all true; of calls

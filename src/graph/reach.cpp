@@ -119,16 +119,28 @@ class Reach {
     }
   }
 
-  /// Without blocks only: behind an `if` a result may be unread in one branch alone.
+  /// With blocks, a result counts as unread only when nothing at all takes it: behind an `if` it may
+  /// have no influence in one branch alone, or decide whether an error is raised.
   void find_dead_layers() {
-    if (graph_.blocks.size() > 1) return;
+    const std::vector<bool> read = graph_.blocks.size() > 1 ? values_read() : results_;
     std::set<NodeId> registered;
     for (const WeightSlot& slot : facts().weight_slots) {
       if (slot.certain && slot.origin.any(kFromParameter)) registered.insert(slot.node);
     }
     for (const NodeId id : registered) {
-      if (!any_output(graph_.nodes[id], results_)) facts().dead_layers.push_back(id);
+      if (!any_output(graph_.nodes[id], read)) facts().dead_layers.push_back(id);
     }
+  }
+
+  [[nodiscard]] std::vector<bool> values_read() const {
+    std::vector<bool> read(graph_.values.size());
+    for (const Node& node : graph_.nodes) {
+      for (const NodeInput& input : node.inputs) read[input.value] = true;
+    }
+    for (const Block& block : graph_.blocks) {
+      for (const ValueId result : block.results) read[result] = true;
+    }
+    return read;
   }
 
   // --- Gradients ---------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ namespace {
 
 /// Bounds on the work: a norm has few uses, and few operators lie between two layers.
 constexpr std::size_t kMostUses = 64;
-constexpr std::size_t kMostSteps = 4096;
+constexpr std::size_t kMostSteps = 1'000'000;  ///< of all walks together
 
 /// What stands for the results of the method among the layers behind a use.
 constexpr std::string_view kResults = "";
@@ -118,7 +118,7 @@ class Norms {
     }
   }
 
-  [[nodiscard]] std::optional<Layers> layers_before(const Node& use) const {
+  [[nodiscard]] std::optional<Layers> layers_before(const Node& use) {
     Layers found;
     std::vector<ValueId> left = {use.inputs[0].value};
     std::set<ValueId> seen;
@@ -127,7 +127,7 @@ class Norms {
       left.pop_back();
       if (!seen.insert(id).second) continue;
       const Value& value = graph_.values[id];
-      if (seen.size() > kMostSteps || (value.owner && *value.owner != 0)) return std::nullopt;
+      if (!may_go_on() || (value.owner && *value.owner != 0)) return std::nullopt;
       if (value.user_input && value.type == ValueType::kTensor) return std::nullopt;
       if (!value.producer) continue;
       if (const auto layer = layers_.find(*value.producer); layer != layers_.end()) {
@@ -149,12 +149,14 @@ class Norms {
     return found;
   }
 
+  bool may_go_on() { return ++steps_ <= kMostSteps; }
+
   static std::size_t place_of(ValueId output, const Node& node) {
     const auto at = std::find(node.outputs.begin(), node.outputs.end(), output);
     return static_cast<std::size_t>(at - node.outputs.begin());
   }
 
-  [[nodiscard]] std::optional<Layers> layers_behind(const Node& use) const {
+  [[nodiscard]] std::optional<Layers> layers_behind(const Node& use) {
     Layers found;
     std::vector<ValueId> left = {use.outputs[0]};
     std::set<ValueId> seen;
@@ -162,9 +164,8 @@ class Norms {
       const ValueId id = left.back();
       left.pop_back();
       if (!seen.insert(id).second) continue;
-      if (seen.size() > kMostSteps) return std::nullopt;
       for (const Reader& reader : readers_[id]) {
-        if (!follow(reader, found, left)) return std::nullopt;
+        if (!may_go_on() || !follow(reader, found, left)) return std::nullopt;
       }
     }
     return found;
@@ -226,6 +227,7 @@ class Norms {
   Graph& graph_;
   std::unordered_map<NodeId, std::string> layers_;  ///< a weight of each operator that has some
   std::vector<std::vector<Reader>> readers_;        ///< of each value
+  std::size_t steps_ = 0;
 };
 
 }  // namespace

@@ -92,6 +92,7 @@ class Scores {
     }
     if (takers.empty()) return;
     find_written();
+    find_weights();
     for (const NodeId id : takers) {
       look_at_pair(id);
       look_at_classes(id);
@@ -110,6 +111,16 @@ class Scores {
     }
     for (ValueId id = 0; id < graph_.values.size() && !written_.empty(); ++id) {
       if (written_.contains(slices.root_of(id))) written_.insert(id);
+    }
+  }
+
+  void find_weights() {
+    for (const WeightSlot& slot : graph_.facts.weight_slots) {
+      const bool weight = slot.argument == "weight" || slot.argument == "mat2";
+      if (weight && slot.origin.attributes.size() == 1) weights_.emplace(slot.node, &slot);
+    }
+    for (const Tensor& tensor : artifact_.tensors) {
+      if (tensor.role == TensorRole::kParameter) tensors_.emplace(tensor.object_path, &tensor);
     }
   }
 
@@ -215,24 +226,16 @@ class Scores {
     const std::optional<std::int64_t> dimension = stated_dimension(node);
     const std::optional<NodeId> maker = maker_of(node.inputs[0].value, true);
     if (!maker || !dimension) return;
-    for (const WeightSlot& slot : graph_.facts.weight_slots) {
-      if (slot.node != *maker || slot.origin.attributes.size() != 1) continue;
-      const std::string& path = slot.origin.attributes.front();
-      const Tensor* weight = tensor_at(path);
-      if (weight == nullptr || !has_one_output(graph_.nodes[*maker], slot, *weight)) continue;
-      if (!is_output_dimension(node, graph_.nodes[*maker], weight->shape.size(), *dimension)) {
-        continue;
-      }
+    const auto slot = weights_.find(*maker);
+    if (slot == weights_.end()) return;
+    const std::string& path = slot->second->origin.attributes.front();
+    const auto weight = tensors_.find(path);
+    if (weight == tensors_.end()) return;
+    const Node& layer = graph_.nodes[*maker];
+    if (has_one_output(layer, *slot->second, *weight->second) &&
+        is_output_dimension(node, layer, weight->second->shape.size(), *dimension)) {
       graph_.facts.single_classes.push_back({id, path});
-      return;
     }
-  }
-
-  [[nodiscard]] const Tensor* tensor_at(std::string_view path) const {
-    for (const Tensor& tensor : artifact_.tensors) {
-      if (tensor.object_path == path && tensor.role == TensorRole::kParameter) return &tensor;
-    }
-    return nullptr;
   }
 
   /// `linear` and convolutions have their outputs first in the weight; a product has them last, or
@@ -269,6 +272,8 @@ class Scores {
   const std::vector<bool>& live_;
   Graph& graph_;
   std::unordered_set<ValueId> written_;  ///< values in whose memory something is written
+  std::unordered_map<NodeId, const WeightSlot*> weights_;  ///< of layers with one registered weight
+  std::unordered_map<std::string_view, const Tensor*> tensors_;  ///< parameters by path
 };
 
 }  // namespace
