@@ -45,6 +45,7 @@ a build of torch lacks them, as XNNPACK's packed weights.
 )md";
 
 constexpr std::size_t kMaxNamed = 6;
+constexpr std::size_t kMaxSpaces = 8;
 
 struct Library {
   std::string_view space;
@@ -178,6 +179,7 @@ Location first_place(const Namespaces& spaces) {
 std::string help_text(const Namespaces& spaces) {
   std::vector<std::string> modules, others;
   for (const auto& [space, uses] : spaces) {
+    if (modules.size() + others.size() == kMaxSpaces) break;
     const std::string_view module = library_of(space);
     (module.empty() ? others : modules).emplace_back(module.empty() ? space : module);
   }
@@ -202,7 +204,6 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
     names.push_back(space);
     finding.evidence.push_back({"graph", fmt::format("{}: {}", space, uses_text(uses))});
   }
-  constexpr std::size_t kMaxSpaces = 8;
   if (finding.evidence.size() > kMaxSpaces) {
     const std::size_t more = finding.evidence.size() - kMaxSpaces;
     finding.evidence.resize(kMaxSpaces);

@@ -9,6 +9,7 @@ namespace {
 constexpr std::size_t kMostArguments = 2000;
 constexpr std::size_t kMostBefore = 1 << 16;
 constexpr std::size_t kMostType = 1000;
+constexpr std::size_t kMostKeywords = 32;  // LibTorch takes 64 arguments at most
 
 bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -80,7 +81,8 @@ std::vector<std::string> keywords_in(std::string_view arguments) {
       if (--depth == 0) break;
     } else if (is_name_char(c)) {
       if (!is_name_char(arguments[i - 1])) name = i;
-    } else if (c == '=' && depth == 1 && is_name_char(arguments[i - 1])) {
+    } else if (c == '=' && depth == 1 && is_name_char(arguments[i - 1]) &&
+               found.size() < kMostKeywords) {
       found.emplace_back(arguments.substr(name, i - name));
     }
   }

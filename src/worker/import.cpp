@@ -83,13 +83,13 @@ class Program {
       tables_.files.emplace(source.get(), static_cast<std::uint32_t>(sources_.size()));
       sources_.emplace(file.name, source);
     }
-    make_constants(request);
     const jit::SourceLoader load = [this](const std::string& qualifier) {
       const auto at = sources_.find(file_of(qualifier));
       return at == sources_.end() ? nullptr : at->second;
     };
     jit::SourceImporter importer(unit_, &constants_, load,
                                  static_cast<std::size_t>(request.version));
+    make_constants(request, importer);
     const c10::TypePtr type = importer.loadType(c10::QualifiedName(request.root_class));
     root_ = type->cast<c10::ClassType>();
     if (!root_) throw std::runtime_error("the root is no class");
@@ -113,25 +113,37 @@ class Program {
 
  private:
   /// Stand-ins for the constants: tensors of one element, all different, because the import merges
-  /// equal ones; objects of LibTorch's own classes, which hold nothing but their index, because the
-  /// import copies them.
-  void make_constants(const GraphRequest& request) {
-    for (std::uint32_t i = 0; i < request.constants.size(); ++i) {
-      const std::string& class_name = request.constants[i];
-      if (class_name.empty()) {
-        const at::Tensor tensor = at::full({1}, static_cast<std::int64_t>(i), at::kLong);
-        tables_.constants.emplace(tensor.unsafeGetTensorImpl(), i);
-        constants_.emplace_back(tensor);
-        continue;
-      }
-      c10::ClassTypePtr type = torch::getCustomClass(class_name);
-      if (!type) type = unit_->get_class(c10::QualifiedName(class_name));
-      if (!type) throw std::runtime_error("a constant is of the unknown class " + class_name);
-      const c10::intrusive_ptr<c10::ivalue::Object> object =
-          c10::ivalue::Object::create(c10::StrongTypePtr(unit_, type), 1);
-      object->setSlot(0, static_cast<std::int64_t>(i));
-      constants_.emplace_back(object);
+  /// equal ones; objects which hold nothing but their index, because the import copies them. The
+  /// tensors come first: the code of a class among the objects may read them.
+  void make_constants(const GraphRequest& request, jit::SourceImporter& importer) {
+    const std::vector<std::string>& classes = request.constants;
+    constants_.resize(classes.size());
+    for (std::uint32_t i = 0; i < classes.size(); ++i) {
+      if (!classes[i].empty()) continue;
+      const at::Tensor tensor = at::full({1}, static_cast<std::int64_t>(i), at::kLong);
+      tables_.constants.emplace(tensor.unsafeGetTensorImpl(), i);
+      constants_[i] = tensor;
     }
+    for (std::uint32_t i = 0; i < classes.size(); ++i) {
+      if (classes[i].empty()) continue;
+      const c10::ClassTypePtr type = constant_type(classes[i], importer);
+      const std::size_t slots = type->numAttributes();
+      const c10::intrusive_ptr<c10::ivalue::Object> object =
+          c10::ivalue::Object::create(c10::StrongTypePtr(unit_, type), slots);
+      if (slots > 0) object->setSlot(0, static_cast<std::int64_t>(i));
+      constants_[i] = object;
+    }
+  }
+
+  /// LibTorch's own, a stub, or a class of the program.
+  c10::ClassTypePtr constant_type(const std::string& name, jit::SourceImporter& importer) {
+    if (c10::ClassTypePtr type = torch::getCustomClass(name)) return type;
+    const c10::QualifiedName qualified(name);
+    if (c10::ClassTypePtr type = unit_->get_class(qualified)) return type;
+    const c10::TypePtr type = name == "unknown" ? nullptr : importer.loadType(qualified);
+    c10::ClassTypePtr found = type ? type->cast<c10::ClassType>() : nullptr;
+    if (!found) throw std::runtime_error("a constant is of the unknown class " + name);
+    return found;
   }
 
   std::shared_ptr<jit::CompilationUnit> unit_;

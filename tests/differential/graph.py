@@ -243,8 +243,10 @@ def our_graph(graph):
             operators[node["op"], "" if node["op"] == "prim::SetAttr" else where] += 1
         for used in node["inputs"]:
             value = graph["values"][used["value"]]
-            if value["type"] in ("tensor", "list", "tuple", "other") and "attribute" in value:
-                read.add(value["attribute"])
+            path = value.get("attribute", "CONSTANTS.")  # parts of those are no attributes for torch
+            if (value["type"] in ("tensor", "list", "tuple", "other")
+                    and not path.startswith("CONSTANTS.")):
+                read.add(path)
     return operators, read
 
 

@@ -25,6 +25,8 @@ from fixture_tools import archive_of, read_members  # noqa: E402
 
 VERSIONS = range(1, 11)
 UNREADABLE = (0, 11, 99)
+# Dictionaries as results, and classes of the program, are nothing for the interpreter of phones.
+NOT_MOBILE = ("dict_trace", "classes_frozen")
 FOREIGN = "vendorlib"  # as long as the name in whose place it comes, for the source maps
 
 
@@ -213,6 +215,7 @@ def forms():
     yield "function_trace", torch.jit.trace(lambda x: torch.exp(x) + torch.ones(3, 4), rows)
     yield "dict_trace", torch.jit.trace(lambda x: {"a": x["q"] + 1}, ({"q": rows},), strict=False)
     yield "attributes_frozen", freeze(script(nets_types.Attributes()))
+    yield "classes_frozen", freeze(script(nets_types.Classes()))
     yield "nests_frozen", freeze(script(nets_types.Nests()))
     yield "interfaces_frozen", freeze(script(nets_calls.Interfaces()))
 
@@ -275,7 +278,7 @@ def make(folder):
     for name, program in forms():
         cases.append(Case(folder / f"{name}.pt"))
         torch.jit.save(program, str(cases[-1].path))
-        if isinstance(program, torch.jit.ScriptModule) and name != "dict_trace":
+        if isinstance(program, torch.jit.ScriptModule) and name not in NOT_MOBILE:
             cases.append(Case(folder / f"{name}.ptl"))
             save_mobile(program, cases[-1].path)
     for name, net in language_nets():

@@ -168,6 +168,42 @@ TEST_CASE("Classes of C++ that LibTorch does not know are opaque") {
   CHECK(next.graphs[0].values[next.graphs[0].nodes[0].outputs[0]].type == ValueType::kTensor);
 }
 
+TEST_CASE("More unknown names than anyone has end in bounds") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  std::string operators, classes, keywords;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string number = std::to_string(i);
+    operators += "    a" + number + " = ops.x" + number + ".y(x, k=1)\n";
+    classes +=
+        "    b" + number + " = (x).m" + number + "(__torch__.torch.classes.c" + number + ".D)\n";
+    keywords += ", k" + number + "=1";
+  }
+  const std::string end = "    return x\n";
+  CHECK_FALSE(only_gap(run(worker, forward(operators + end))).empty());
+  CHECK_FALSE(only_gap(run(worker, forward(classes + end))).empty());
+  CHECK_FALSE(only_gap(run(worker, forward("    a = ops.x.y(x" + keywords + ")\n" + end))).empty());
+  CHECK(run(worker, forward("    return torch.relu(x)\n")).graphs.size() == 1);
+}
+
+TEST_CASE("A constant may be an object of a class of the program") {
+  GraphWorker worker(TORCHVET_TEST_WORKER);
+  Artifact artifact =
+      program(forward("    weight = (CONSTANTS.c1).weight\n"
+                      "    return torch.mul(x, torch.add(weight, CONSTANTS.c0))\n") +
+              "class Kept:\n  weight : Tensor\n");
+  artifact.script->constants = {"", "__torch__.Kept"};
+  worker.read_graphs(artifact, {});
+  CHECK(artifact.gaps.empty());
+  REQUIRE(artifact.graphs.size() == 1);
+  const Graph& graph = artifact.graphs[0];
+  CHECK(graph.values[graph.nodes[0].inputs[0].value].attribute == "CONSTANTS.c1.weight");
+
+  artifact = program(forward("    return CONSTANTS.c0\n"));
+  artifact.script->constants = {"unknown"};
+  worker.read_graphs(artifact, {});
+  CHECK(only_gap(artifact).find("unknown class") != std::string::npos);
+}
+
 TEST_CASE("The archive's version says what old operators mean") {
   GraphWorker worker(TORCHVET_TEST_WORKER);
   Artifact old = program(forward("    return torch.div(x, x)\n"));
