@@ -9,6 +9,7 @@ import io
 import json
 import pathlib
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 
 import torch
@@ -29,7 +30,20 @@ def save_program(path: pathlib.Path, exported: torch.export.ExportedProgram,
         exported = exported.run_decompositions()
     buffer = io.BytesIO()
     torch.export.save(exported, buffer)
-    members = read_members(buffer.getvalue())
+    write_public(path, buffer.getvalue())
+
+
+def save_programs(path: pathlib.Path, programs: dict[str, torch.export.ExportedProgram]) -> None:
+    """Several programs in one archive, by name."""
+    from torch.export.pt2_archive._package import package_pt2
+
+    buffer = io.BytesIO()
+    package_pt2(buffer, exported_programs=programs)
+    write_public(path, buffer.getvalue())
+
+
+def write_public(path: pathlib.Path, content: bytes) -> None:
+    members = read_members(content)
     for member in members:
         if re.search(r"/models/[^/]+\.json$", member.name):
             document = json.loads(member.content())
@@ -37,6 +51,28 @@ def save_program(path: pathlib.Path, exported: torch.export.ExportedProgram,
             member.replace(json.dumps(document).encode())
     sign(members)
     path.write_bytes(archive_of(members))
+
+
+def save_older_program(path: pathlib.Path, exported: torch.export.ExportedProgram,
+                       changes: dict[str, bytes] | None = None, deflated: bool = False) -> None:
+    """In the layout of torch before 2.8, a plain zip; `changes` replaces members. torch still reads it."""
+    # Private parts of torch, loaded where they are needed: they are slow.
+    from torch._export.serde.schema import SCHEMA_VERSION
+    from torch._export.serde.serialize import serialize
+
+    artifact = serialize(exported)
+    document = json.loads(artifact.exported_program)
+    make_public(document)
+    members = {"serialized_exported_program.json": json.dumps(document).encode(),
+               "serialized_state_dict.pt": artifact.state_dict,
+               "serialized_constants.pt": artifact.constants,
+               "serialized_example_inputs.pt": artifact.example_inputs,
+               "version": ".".join(map(str, SCHEMA_VERSION)).encode(), **(changes or {})}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name)  # of a fixed date
+            info.compress_type = zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
+            archive.writestr(info, content)
 
 
 def make_public(document: dict) -> None:

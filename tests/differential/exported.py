@@ -34,6 +34,7 @@ try:
     from torch._higher_order_ops import map as torch_map
     from torch._higher_order_ops import while_loop
     from torch.export import Dim
+    from torch.export.pt2_archive._package import load_pt2
     from torch_tensors import digest_of
 except ImportError as problem:
     print(f"skipped: this Python has no torch ({problem}): set TORCHVET_PYTHON to one that has")
@@ -405,6 +406,8 @@ def our_graph(graph):
 
 
 def compare(path, report):
+    if len(report["graph"]) > 1:
+        return compare_models(load_pt2(str(path)).exported_programs, report)
     return compare_models({"forward": torch.export.load(path)}, report)
 
 
