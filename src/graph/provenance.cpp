@@ -31,6 +31,7 @@
 #include <utility>
 
 #include "graph/attribute_numbers.h"
+#include "graph/closed_branches.h"
 #include "graph/flow.h"
 #include "graph/op_table.h"
 #include "graph/origin.h"
@@ -428,6 +429,7 @@ void analyse_graphs(Artifact& artifact) {
     find_scores(artifact, flow.live_nodes, graph);
     find_reused_norms(flow.live_nodes, graph);
     find_thrown_calls(graph);
+    find_closed_branches(artifact, numbers, graph);
     if (!flow.complete || !analysis.complete()) {
       artifact.add_gap("graph of " + graph.method,
                        "tracing where its weights come from took more work than the bound allows");

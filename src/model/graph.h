@@ -182,6 +182,14 @@ struct SingleClass {
   std::string weight;  ///< path of the layer's weight
 };
 
+/// A branch that the program, as it was saved, never takes.
+struct ClosedBranch {
+  NodeId node = 0;                      ///< the `if`
+  std::string attribute;                ///< the flag that decides: "use_memory"
+  bool value = false;                   ///< what it was when the program was saved
+  std::vector<std::string> parameters;  ///< paths of those that nothing else in the method reads
+};
+
 /// What the graph analysis concludes; the graph rules read only this and the nodes it names.
 struct GraphFacts {
   std::vector<WeightSlot> weight_slots;
@@ -205,6 +213,7 @@ struct GraphFacts {
   std::vector<SingleClass> single_classes;
   std::vector<NodeId> thrown_calls;  ///< calls that the author wrote as a statement: nothing reads
                                      ///< the tensor that they return
+  std::vector<ClosedBranch> closed_branches;  ///< that hold parameters
 };
 
 struct Graph {

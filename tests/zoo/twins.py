@@ -323,6 +323,21 @@ class DeadResult(nn.Module):
         return self.head(x)
 
 
+@twin(values(6), expected=everywhere("REG010 warning", GRAPHS, script="GRF015 note"))
+class MemoryOff(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(6, 6)
+        self.memory = nn.Linear(6, 6)
+        self.use_memory = False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.body(x)
+        if self.use_memory:
+            x = self.memory(x)
+        return x
+
+
 @twin(values(6), expected={"ep": "GRF007 note"})
 class MaskedInVain(nn.Module):
     """Masks a copy that nobody keeps."""
