@@ -117,8 +117,13 @@ std::string encode_request(const GraphRequest& request) {
   for (const GraphRequest::File& file : request.code) {
     code.push_back({{"name", file.name}, {"text", file.text}});
   }
+  Json modules = Json::array();
+  for (const GraphRequest::Module& module : request.modules) {
+    modules.push_back({{"path", module.path}, {"class", module.class_name}});
+  }
   return to_bytes(
       {{"code", std::move(code)},
+       {"modules", std::move(modules)},
        {"root", request.root_class},
        {"version", static_cast<std::uint64_t>(std::max<std::int64_t>(request.version, 0))},
        {"constants", request.constants},
@@ -133,6 +138,9 @@ Result<GraphRequest> decode_request(std::string_view bytes) {
     GraphRequest request;
     for (const Json& item : list_of(message, "code")) {
       request.code.push_back({text_of(item, "name"), text_of(item, "text")});
+    }
+    for (const Json& item : list_of(message, "modules")) {
+      request.modules.push_back({text_of(item, "path"), text_of(item, "class")});
     }
     request.root_class = text_of(message, "root");
     request.version = static_cast<std::int64_t>(number_of(message, "version"));

@@ -21,7 +21,13 @@ struct GraphRequest {
     std::string name;  ///< "__torch__/net.py"
     std::string text;
   };
+  /// A module and its class, by its path below the root.
+  struct Module {
+    std::string path;
+    std::string class_name;
+  };
   std::vector<File> code;
+  std::vector<Module> modules;         ///< of what class they are where the code names an interface
   std::string root_class;              ///< "__torch__.net.Net"
   std::int64_t version = 0;            ///< of the archive: chooses the meaning of old operators
   std::vector<std::string> constants;  ///< the constant table: "" for a tensor, else a class name

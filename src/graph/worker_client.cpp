@@ -43,8 +43,29 @@ Result<std::string> find_program(const std::string& given) {
               "the graph worker torchvet-graph is not installed (looked for " + looked + ")");
 }
 
-GraphRequest request_of(const ScriptInfo& script, const Limits& limits) {
+/// Code that calls a module through an interface does not say of what class it is; the pickle does.
+std::vector<GraphRequest::Module> classes_of_modules(const Artifact& artifact) {
+  const auto has_interface = [](const CodeFile& file) {
+    return file.text.find("(ModuleInterface):") != std::string::npos;
+  };
+  const std::vector<CodeFile>& code = artifact.script->code;
+  if (std::none_of(code.begin(), code.end(), has_interface)) return {};
+  std::vector<GraphRequest::Module> classes;
+  for (const Module& parent : artifact.modules) {
+    for (const auto& [name, child] : parent.children) {
+      const Object::Call* call = artifact.objects.as<Object::Call>(artifact.modules[child].object);
+      if (call == nullptr) continue;
+      classes.push_back({parent.path.empty() ? name : parent.path + "." + name,
+                         artifact.objects.qualified_name(call->callable)});
+    }
+  }
+  return classes;
+}
+
+GraphRequest request_of(const Artifact& artifact, const Limits& limits) {
+  const ScriptInfo& script = *artifact.script;
   GraphRequest request;
+  request.modules = classes_of_modules(artifact);
   for (const CodeFile& file : script.code) request.code.push_back({file.name, file.text});
   request.root_class = script.root_class;
   request.version = script.version;
@@ -140,12 +161,13 @@ struct GraphWorker::Impl {
     return process.start(*program);
   }
 
-  Result<GraphReply> ask(const ScriptInfo& script, const Limits& limits) {
+  Result<GraphReply> ask(const Artifact& artifact, const Limits& limits) {
+    const ScriptInfo& script = *artifact.script;
     if (Result<void> started = ensure_started(); !started) {
       return tl::unexpected<Error>(started.error());
     }
     const Result<std::string> reply =
-        process.exchange(encode_request(request_of(script, limits)), limits.worker_reply_bytes,
+        process.exchange(encode_request(request_of(artifact, limits)), limits.worker_reply_bytes,
                          limits.worker_seconds);
     if (!reply) return tl::unexpected<Error>(reply.error());
     Result<GraphReply> decoded =
@@ -169,7 +191,7 @@ void GraphWorker::start_early() {
 void GraphWorker::read_graphs(Artifact& artifact, const Limits& limits) {
   if (!artifact.script || artifact.script->code.empty()) return;
   const ScriptInfo& script = *artifact.script;
-  Result<GraphReply> reply = impl_->ask(script, limits);
+  Result<GraphReply> reply = impl_->ask(artifact, limits);
   if (!reply) {
     artifact.add_gap(kGraphs, reply.error().detail);
     return;

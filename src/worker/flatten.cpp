@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "worker/fold.h"
+#include "worker/value_types.h"
 
 namespace torchvet {
 namespace {
@@ -59,42 +60,6 @@ struct Position {
 };
 
 constexpr std::uint32_t kMaxCallDepth = 1000;
-
-ValueType type_of(const c10::Type& type) {
-  switch (type.kind()) {
-    case c10::TypeKind::TensorType:
-      return ValueType::kTensor;
-    case c10::TypeKind::NoneType:
-      return ValueType::kNone;
-    case c10::TypeKind::BoolType:
-      return ValueType::kBool;
-    case c10::TypeKind::IntType:
-      return ValueType::kInt;
-    case c10::TypeKind::FloatType:
-      return ValueType::kFloat;
-    case c10::TypeKind::StringType:
-      return ValueType::kString;
-    case c10::TypeKind::DeviceObjType:
-      return ValueType::kDevice;
-    case c10::TypeKind::ListType:
-      return ValueType::kList;
-    case c10::TypeKind::TupleType:
-      return ValueType::kTuple;
-    case c10::TypeKind::ClassType:
-      return type.expectRef<c10::ClassType>().is_module() ? ValueType::kModule : ValueType::kObject;
-    default:
-      return ValueType::kOther;
-  }
-}
-
-std::optional<std::vector<std::int64_t>> shape_of(const c10::Type& type) {
-  if (type.kind() != c10::TypeKind::TensorType) return std::nullopt;
-  const c10::VaryingShape<std::int64_t> sizes = type.expectRef<c10::TensorType>().sizes();
-  if (!sizes.size()) return std::nullopt;
-  std::vector<std::int64_t> shape;
-  for (std::size_t i = 0; i < *sizes.size(); ++i) shape.push_back(sizes[i].value_or(-1));
-  return shape;
-}
 
 /// True when some node of the same function changes the list in place.
 bool is_changed(const jit::Value* list) {
@@ -373,19 +338,29 @@ class Flattener {
     return true;
   }
 
-  static jit::GraphFunction* callee_of(jit::Node* node) {
+  /// The class of the object whose method is called: of an interface, that of the module which the
+  /// file holds in its place.
+  c10::ClassTypePtr owner_of(Scope& scope, jit::Node* node) {
+    const c10::TypePtr type = node->input(0)->type();
+    if (type->kind() != c10::TypeKind::InterfaceType) return type->cast<c10::ClassType>();
+    const Value& owner = graph_.values[lookup(scope, node->input(0))];
+    const auto at = tables_.modules.find(owner.attribute.value_or(""));
+    return at == tables_.modules.end() ? nullptr : at->second;
+  }
+
+  jit::GraphFunction* callee_of(Scope& scope, jit::Node* node) {
     const c10::TypePtr type = node->input(0)->type();
     if (node->kind() == c10::prim::CallFunction) {
       const c10::FunctionTypePtr function = type->cast<c10::FunctionType>();
       return function ? jit::tryToGraphFunction(*function->function()) : nullptr;
     }
-    const c10::ClassTypePtr owner = type->cast<c10::ClassType>();
+    const c10::ClassTypePtr owner = owner_of(scope, node);
     jit::Function* method = owner ? owner->findMethod(node->s(c10::attr::name)) : nullptr;
     return method ? jit::tryToGraphFunction(*method) : nullptr;
   }
 
   bool follow_call(jit::Node* node, const std::shared_ptr<Scope>& scope, BlockId into) {
-    jit::GraphFunction* callee = callee_of(node);
+    jit::GraphFunction* callee = callee_of(*scope, node);
     if (callee == nullptr || scope->depth >= kMaxCallDepth) return false;
     callee->ensure_defined();
     const std::shared_ptr<jit::Graph> graph = callee->graph();

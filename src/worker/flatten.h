@@ -16,6 +16,8 @@ struct ProgramTables {
   std::unordered_map<const torch::jit::Source*, std::uint32_t> files;
   /// Index of each tensor of the constant table. An object of the table holds its own index.
   std::unordered_map<const void*, std::uint32_t> constants;
+  /// Classes of the modules that may stand behind an interface, by path.
+  std::unordered_map<std::string, c10::ClassTypePtr> modules;
 };
 
 /// One method as a flat graph: see the essay in flatten.cpp. `nodes_left` is what may still be made

@@ -93,6 +93,7 @@ class Program {
     const c10::TypePtr type = importer.loadType(c10::QualifiedName(request.root_class));
     root_ = type->cast<c10::ClassType>();
     if (!root_) throw std::runtime_error("the root is no class");
+    for (const GraphRequest::Module& module : request.modules) add_module(module, importer);
   }
 
   [[nodiscard]] const ProgramTables& tables() const { return tables_; }
@@ -132,6 +133,17 @@ class Program {
           c10::ivalue::Object::create(c10::StrongTypePtr(unit_, type), slots);
       if (slots > 0) object->setSlot(0, static_cast<std::int64_t>(i));
       constants_[i] = object;
+    }
+  }
+
+  void add_module(const GraphRequest::Module& module, jit::SourceImporter& importer) {
+    try {
+      const c10::TypePtr type = importer.loadType(c10::QualifiedName(module.class_name));
+      if (c10::ClassTypePtr found = type->cast<c10::ClassType>()) {
+        tables_.modules.emplace(module.path, std::move(found));
+      }
+    } catch (const std::exception&) {
+      // Its calls through an interface stay calls.
     }
   }
 

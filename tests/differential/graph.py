@@ -294,7 +294,7 @@ def compare(case, dump):
     for graph in dump["graphs"]:
         operators, read = our_graph(graph)
         expected, expected_read, others = torch_graph(getattr(loaded, graph["method"]),
-                                              foreign=case.original is not None)
+                                              foreign=case.foreign)
         same(f"operators of {graph['method']}: too many", operators - expected,
              collections.Counter())
         same(f"operators of {graph['method']}: missing", expected - operators,

@@ -33,8 +33,9 @@ FOREIGN = "vendorlib"  # as long as the name in whose place it comes, for the so
 @dataclasses.dataclass
 class Case:
     path: pathlib.Path
-    # The file that torch loads in its place: this one holds operators of FOREIGN.
+    # The file that torch loads in its place: this one holds more than torch can tell.
     original: pathlib.Path | None = None
+    foreign: bool = False  # the operators of FOREIGN in it are torch's own there
     refused: bool = False  # torch does not load it
 
 
@@ -129,6 +130,17 @@ class Bag(nn.Module):
 
     def forward(self, x: torch.Tensor, offsets: torch.Tensor):
         return self.bag(x, offsets).sum()
+
+
+class Interfaces(nn.Module):
+    """The net of this name without its interface: torch does not inline calls through one."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(4, 4)
+        self.layer = nets_calls.Doubling()
+
+    forward = nets_calls.Interfaces.forward
 
 
 class Old(nn.Module):
@@ -285,10 +297,14 @@ def make(folder):
         for mode in (True, False):
             cases.append(Case(folder / f"{name}_{'train' if mode else 'eval'}.pt"))
             torch.jit.save(torch.jit.script(net.train(mode)), str(cases[-1].path))
+            if name == "interfaces":
+                cases[-1].original = folder / f"direct_{cases[-1].path.name}"
+                torch.jit.save(torch.jit.script(Interfaces().train(mode)),
+                               str(cases[-1].original))
     for name in ("dynamic", "static", "static_trace", "static_frozen", "bag"):
         original = folder / f"{name}.pt"
         path = edited(original.read_bytes(), folder / f"{name}_foreign.pt", foreign)
-        cases.append(Case(path, original=original))
+        cases.append(Case(path, original=original, foreign=True))
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(Old()), buffer)
     for number in (*VERSIONS, *UNREADABLE):

@@ -93,6 +93,7 @@ TEST_CASE("A reply survives the wire") {
 TEST_CASE("A request survives the wire, whatever bytes its texts hold") {
   GraphRequest request;
   request.code = {{"__torch__/net.py", "class \xff\x00 Net"}};
+  request.modules = {{"layer", "__torch__.net.Layer"}};
   request.root_class = "__torch__.net.Net";
   request.version = 10;
   request.constants = {"", "__torch__.torch.classes.quantized.Conv2dPackedParamsBase"};
@@ -104,6 +105,9 @@ TEST_CASE("A request survives the wire, whatever bytes its texts hold") {
   CHECK(back->root_class == request.root_class);
   CHECK(back->version == 10);
   CHECK(back->constants == request.constants);
+  REQUIRE(back->modules.size() == 1);
+  CHECK(back->modules[0].path == "layer");
+  CHECK(back->modules[0].class_name == "__torch__.net.Layer");
   CHECK(back->max_nodes == 7);
   CHECK(back->cpu_seconds == 9);
 }

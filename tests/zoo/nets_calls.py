@@ -31,7 +31,7 @@ class Doubling(nn.Module):
 
     @torch.jit.export
     def doubled(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward(x) * 2 + self.shift
+        return F.dropout(self.forward(x), 0.5, self.training) * 2 + self.shift
 
 
 def gelu_twice(x: torch.Tensor, times: int = 2) -> torch.Tensor:
