@@ -43,11 +43,7 @@
 #include "values/init_fingerprint.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cmath>
-#include <cstring>
-#include <numbers>
 
 namespace torchvet {
 namespace {
@@ -59,113 +55,66 @@ constexpr double kEdgeRounding = 1e-6;
 constexpr std::uint64_t kMinNormalCount = 1024;
 constexpr std::uint64_t kMinPairs = 48;
 constexpr std::uint64_t kGroup = 16;  ///< elements normal_ draws together
-constexpr double kNear = 0.1, kMinNearShare = 0.60;
-constexpr double kFar = 0.3;
-constexpr std::uint64_t kFarOneIn = 100;            ///< at most one pair in this many is far
-constexpr std::uint64_t kFarAllowance = 3;          ///< for few pairs, where a share says little
-constexpr std::uint32_t kHalfRoundedBits = 0x1fff;  ///< zero in any value that float16 can hold
-
-bool on_fused_grid(float value, float bound) {
-  // Exact in double: 25 + 24 bits of the product, and the difference needs at most one more.
-  const double range = 2.0 * bound;
-  const double k = std::nearbyint((static_cast<double>(value) + bound) / range * 0x1p25);
-  for (const double near : {k - 1, k, k + 1}) {
-    if (static_cast<float>(near * 0x1p-25 * range - bound) == value) return true;
-  }
-  return false;
-}
-
-bool on_unfused_grid(float value, float bound) {
-  const float range = 2.0f * bound;
-  const double k = std::nearbyint((static_cast<double>(value) + bound) / range * 0x1p24);
-  for (const double near : {k - 1, k, k + 1}) {
-    // The intermediate is stored, so that no compiler fuses the two operations.
-    const volatile float product = static_cast<float>(near * 0x1p-24) * range;
-    if (product - bound == value) return true;
-  }
-  return false;
-}
+constexpr double kMinNearShare = 0.60;
+constexpr std::uint64_t kFarOneIn = 100;  ///< at most one pair in this many is far
+constexpr double kFarAllowance = 3;       ///< for few pairs, where a share says little
 
 }  // namespace
 
 InitFingerprintTest::InitFingerprintTest(std::uint64_t count, const std::vector<double>& bounds)
     : count_(count) {
   if (count < kMinUniformCount) return;
-  for (const double bound : bounds) {
-    grids_.push_back({.bound = bound, .narrow = static_cast<float>(bound)});
-  }
-}
-
-void InitFingerprintTest::add_uniform(float value) {
-  const float magnitude = std::fabs(value);
-  if (magnitude == 0) return;
-  for (Grid& grid : grids_) {
-    if (magnitude >= grid.narrow / 4 || !(grid.fused || grid.unfused)) continue;
-    ++grid.tested;
-    grid.fused = grid.fused && on_fused_grid(value, grid.narrow);
-    grid.unfused = grid.unfused && on_unfused_grid(value, grid.narrow);
-  }
-}
-
-void InitFingerprintTest::add_normal_group(const float* group) {
-  for (std::uint64_t j = 0; j < kGroup / 2; ++j) {
-    const double x = group[j];
-    const double y = group[j + kGroup / 2];
-    if (!(0 < y && y < x)) continue;
-    const double k = std::atan2(y, x) / (2 * std::numbers::pi) * 0x1p24;
-    const double off = std::fabs(k - std::nearbyint(k));
-    ++pairs_;
-    if (off < kNear) ++pairs_near_;
-    if (off >= kFar) ++pairs_far_;
-  }
+  bounds_ = bounds;
+  for (const double bound : bounds) grids_.push_back({.bound = static_cast<float>(bound)});
 }
 
 void InitFingerprintTest::update(const std::uint8_t* bytes, std::uint64_t size) {
   const std::uint64_t count = size / sizeof(float);
-  std::array<float, kGroup> group;
-  for (std::uint64_t at = 0; at < count; at += kGroup) {
-    const std::uint64_t here = std::min(kGroup, count - at);
-    std::memcpy(group.data(), bytes + at * sizeof(float), here * sizeof(float));
-    for (std::uint64_t i = 0; i < here; ++i) {
-      const float value = group[i];
-      if (!std::isfinite(value)) {
-        finite_ = false;
-        continue;
-      }
-      largest_ = std::fmax(largest_, std::fabs(value));
-      if (value != 0) {
-        ++nonzero_;
-        if ((std::bit_cast<std::uint32_t>(value) & kHalfRoundedBits) == 0) ++half_rounded_;
-      }
-      add_uniform(value);
-    }
-    // Once hopeless, the costly angles are no longer computed.
-    const bool hopeless = pairs_far_ > kFarAllowance + count_ / (2 * kFarOneIn);
-    if (here == kGroup && count_ >= kMinNormalCount && !hopeless) add_normal_group(group.data());
+  const float* values = reinterpret_cast<const float*>(bytes);
+  half_rounded_ += count_half_rounded(values, count);
+  for (UniformGrid& grid : grids_) {
+    if (grid.fits()) test_uniform(values, count, grid);
   }
+  if (count_ >= kMinNormalCount) test_pairs(values, count / kGroup, angles_);
 }
 
-std::optional<FingerprintEvidence> InitFingerprintTest::finish() const {
-  if (count_ < kMinUniformCount || half_rounded_ * 2 > nonzero_) return std::nullopt;
+void InitFingerprintTest::merge(const InitFingerprintTest& part) {
+  half_rounded_ += part.half_rounded_;
+  for (std::size_t i = 0; i < grids_.size(); ++i) {
+    grids_[i].tested += part.grids_[i].tested;
+    grids_[i].fused = grids_[i].fused && part.grids_[i].fused;
+    grids_[i].unfused = grids_[i].unfused && part.grids_[i].unfused;
+  }
+  angles_.pairs += part.angles_.pairs;
+  angles_.near += part.angles_.near;
+  angles_.far += part.angles_.far;
+}
+
+std::optional<FingerprintEvidence> InitFingerprintTest::finish(const Numbers& numbers) const {
+  const std::uint64_t nonzero = count_ - numbers.zero;
+  if (count_ < kMinUniformCount || (half_rounded_ - numbers.zero) * 2 > nonzero) {
+    return std::nullopt;
+  }
   FingerprintEvidence evidence;
-  if (!finite_) return evidence;
-  for (const Grid& grid : grids_) {
-    const double edge = static_cast<double>(largest_) / grid.narrow;
+  if (numbers.nan + numbers.positive_infinity + numbers.negative_infinity > 0) return evidence;
+  const double largest = std::max(std::fabs(numbers.min), std::fabs(numbers.max));
+  for (std::size_t i = 0; i < grids_.size(); ++i) {
+    const double edge = largest / static_cast<double>(grids_[i].bound);
     const bool reaches_edge =
         edge >= 1 - kEdgeAllowance / static_cast<double>(count_) && edge <= 1 + kEdgeRounding;
-    if (grid.tested >= kMinUniformTested && (grid.fused || grid.unfused) && reaches_edge) {
+    if (grids_[i].tested >= kMinUniformTested && grids_[i].fits() && reaches_edge) {
       evidence.kind = InitFingerprint::kUniform;
-      evidence.bound = grid.bound;
-      evidence.matched = evidence.tested = grid.tested;
+      evidence.bound = bounds_[i];
+      evidence.matched = evidence.tested = grids_[i].tested;
       return evidence;
     }
   }
-  const double pairs = static_cast<double>(pairs_);
-  if (pairs_ >= kMinPairs && static_cast<double>(pairs_near_) >= kMinNearShare * pairs &&
-      pairs_far_ <= kFarAllowance + pairs_ / kFarOneIn) {
+  const double pairs = static_cast<double>(angles_.pairs);
+  if (angles_.pairs >= kMinPairs && static_cast<double>(angles_.near) >= kMinNearShare * pairs &&
+      static_cast<double>(angles_.far) <= kFarAllowance + pairs / kFarOneIn) {
     evidence.kind = InitFingerprint::kNormal;
-    evidence.matched = pairs_near_;
-    evidence.tested = pairs_;
+    evidence.matched = angles_.near;
+    evidence.tested = angles_.pairs;
   }
   return evidence;
 }

@@ -3,40 +3,16 @@
 // A tensor is a window: element (i, j, ...) lies at offset + i * stride_0 + j * stride_1 + ... of
 // its storage. Dimensions that step through memory as one are first merged (a contiguous tensor of
 // any rank becomes one run), sizes of 1 are dropped. What is left is a short list of runs: the last
-// dimension is copied in a tight loop and an odometer counts through the others. The scratch buffer
-// holds one block, so a tensor that names one element a billion times costs time, never memory; the
-// caller bounds the time.
+// dimension is copied in a tight loop and an odometer counts through the others. It can be set to
+// any element, so that parts are gathered independently. A tensor that names one element a billion
+// times costs time, never memory; the caller bounds the time.
 #include "values/logical_bytes.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
-#include <vector>
 
 namespace torchvet {
 namespace {
-
-struct Dimension {
-  std::uint64_t size = 1;
-  std::uint64_t stride = 1;  ///< in elements
-};
-
-/// The dimensions that matter, outermost first; never empty.
-std::vector<Dimension> merged_dimensions(const Tensor& tensor) {
-  std::vector<Dimension> merged;
-  for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
-    const Dimension next{static_cast<std::uint64_t>(tensor.shape[i]),
-                         static_cast<std::uint64_t>(tensor.strides[i])};
-    if (next.size == 1) continue;
-    if (!merged.empty() && merged.back().stride == next.size * next.stride) {
-      merged.back() = {merged.back().size * next.size, next.stride};
-    } else {
-      merged.push_back(next);
-    }
-  }
-  if (merged.empty()) merged.push_back({});
-  return merged;
-}
 
 /// Bytes of one number inside an element: half of a complex element, all of any other.
 std::uint64_t component_size(DType dtype) {
@@ -53,50 +29,6 @@ std::uint64_t component_size(DType dtype) {
 bool has_sign_bit(DType dtype) {
   return is_floating_point(dtype) || component_size(dtype) != item_size(dtype);
 }
-
-/// Brings gathered bytes to the values the tensor stands for: byte order, conjugate, negative.
-class Adjustment {
- public:
-  Adjustment(const Tensor& tensor, bool big_endian)
-      : component_(component_size(tensor.dtype)),
-        item_(item_size(tensor.dtype)),
-        swap_(big_endian && component_ > 1),
-        negate_(tensor.negative),
-        conjugate_(tensor.conjugate && component_ != item_),
-        floating_(has_sign_bit(tensor.dtype)) {}
-
-  [[nodiscard]] bool needed() const { return swap_ || negate_ || conjugate_; }
-
-  void apply(std::uint8_t* bytes, std::uint64_t size) const {
-    for (std::uint64_t at = 0; at < size; at += component_) {
-      if (swap_) std::reverse(bytes + at, bytes + at + component_);
-      const bool imaginary = component_ != item_ && at % item_ != 0;
-      if (negate_ != (conjugate_ && imaginary)) negate(bytes + at);
-    }
-  }
-
- private:
-  void negate(std::uint8_t* number) const {
-    if (floating_) {
-      number[component_ - 1] ^= 0x80;
-      return;
-    }
-    // Two's complement, as torch negates integers: invert and add one, lowest byte first.
-    unsigned carry = 1;
-    for (std::uint64_t i = 0; i < component_; ++i) {
-      carry += static_cast<std::uint8_t>(~number[i]);
-      number[i] = static_cast<std::uint8_t>(carry);
-      carry >>= 8;
-    }
-  }
-
-  std::uint64_t component_;
-  std::uint64_t item_;
-  bool swap_;
-  bool negate_;
-  bool conjugate_;
-  bool floating_;
-};
 
 template <std::uint64_t kItem>
 void copy_strided(const std::uint8_t* from, std::uint64_t stride, std::uint64_t count,
@@ -128,50 +60,113 @@ void copy_run(const std::uint8_t* from, std::uint64_t stride, std::uint64_t coun
 
 }  // namespace
 
-void for_each_block(const Tensor& tensor, ByteView storage, bool big_endian,
-                    const BlockSink& sink) {
-  const std::uint64_t item = item_size(tensor.dtype);
-  const std::uint64_t count = tensor.element_count().value_or(0);
-  if (count == 0 || item == 0) return;
-  const std::vector<Dimension> dimensions = merged_dimensions(tensor);
-  const Dimension run = dimensions.back();
-  const Adjustment adjustment(tensor, big_endian);
-  const std::uint8_t* base =
-      storage.data() + static_cast<std::uint64_t>(tensor.storage_offset) * item;
+bool counts_packed_numbers(DType dtype) {
+  return dtype == DType::kQuint4x2 || dtype == DType::kQuint2x4;
+}
 
-  if (dimensions.size() == 1 && run.stride == 1 && !adjustment.needed()) {
-    for (std::uint64_t at = 0; at < count * item; at += kBlockBytes) {
-      sink(base + at, std::min(kBlockBytes, count * item - at));
-    }
-    return;
+std::optional<Tensor> as_bytes_lie(const Tensor& tensor) {
+  if (!counts_packed_numbers(tensor.dtype)) return tensor;
+  const std::int64_t parts = tensor.dtype == DType::kQuint4x2 ? 2 : 4;
+  const std::optional<std::uint64_t> count = tensor.element_count();
+  if (!count || *count > INT64_MAX - 4 || tensor.shape.size() != tensor.strides.size() ||
+      tensor.storage_offset % parts != 0) {
+    return std::nullopt;
   }
+  std::int64_t stride = 1;
+  for (std::size_t i = tensor.shape.size(); *count > 0 && i-- > 0;) {
+    if (tensor.shape[i] != 1 && tensor.strides[i] != stride) return std::nullopt;
+    stride *= tensor.shape[i];
+  }
+  Tensor bytes = tensor;
+  bytes.shape = {(static_cast<std::int64_t>(*count) + parts - 1) / parts};
+  bytes.strides = {1};
+  bytes.storage_offset /= parts;
+  return bytes;
+}
 
-  std::array<std::uint8_t, kBlockBytes> block;
-  std::uint64_t filled = 0;
-  const auto flush = [&] {
-    if (adjustment.needed()) adjustment.apply(block.data(), filled);
-    sink(block.data(), filled);
-    filled = 0;
-  };
-  std::vector<std::uint64_t> odometer(dimensions.size() - 1, 0);
-  std::uint64_t row = 0;  // element offset of the current run
-  for (std::uint64_t done = 0; done < count; done += run.size) {
-    for (std::uint64_t at = 0; at < run.size;) {
-      const std::uint64_t part = std::min(run.size - at, (kBlockBytes - filled) / item);
-      copy_run(base + (row + at * run.stride) * item, run.stride, part, item,
-               block.data() + filled);
-      filled += part * item;
-      at += part;
-      if (filled == kBlockBytes) flush();
+std::vector<LogicalBytes::Dimension> LogicalBytes::merged_dimensions(const Tensor& tensor) {
+  std::vector<Dimension> merged;
+  for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
+    const Dimension next{static_cast<std::uint64_t>(tensor.shape[i]),
+                         static_cast<std::uint64_t>(tensor.strides[i])};
+    if (next.size == 1) continue;
+    if (!merged.empty() && merged.back().stride == next.size * next.stride) {
+      merged.back() = {merged.back().size * next.size, next.stride};
+    } else {
+      merged.push_back(next);
     }
+  }
+  if (merged.empty()) merged.push_back({});
+  return merged;
+}
+
+LogicalBytes::LogicalBytes(const Tensor& tensor, ByteView storage, bool big_endian)
+    : item_(item_size(tensor.dtype)),
+      component_(component_size(tensor.dtype)),
+      count_(item_ == 0 ? 0 : tensor.element_count().value_or(0)),
+      dimensions_(merged_dimensions(tensor)),
+      base_(storage.data() + static_cast<std::uint64_t>(tensor.storage_offset) * item_),
+      swap_(big_endian && component_ > 1),
+      negate_(tensor.negative),
+      conjugate_(tensor.conjugate && component_ != item_),
+      floating_(has_sign_bit(tensor.dtype)),
+      gathers_(dimensions_.size() > 1 || dimensions_.back().stride != 1 || swap_ || negate_ ||
+               conjugate_) {}
+
+const std::uint8_t* LogicalBytes::read(std::uint64_t at, std::uint64_t size,
+                                       std::uint8_t* scratch) const {
+  if (!gathers_ || size == 0) return base_ + at;
+  gather(at / item_, size / item_, scratch);
+  if (swap_ || negate_ || conjugate_) adjust(scratch, size);
+  return scratch;
+}
+
+void LogicalBytes::gather(std::uint64_t first, std::uint64_t count, std::uint8_t* to) const {
+  const Dimension run = dimensions_.back();
+  std::vector<std::uint64_t> odometer(dimensions_.size() - 1, 0);
+  std::uint64_t row = 0;  // element offset of the current run
+  std::uint64_t runs = first / run.size;
+  for (std::size_t d = odometer.size(); d-- > 0;) {
+    odometer[d] = runs % dimensions_[d].size;
+    runs /= dimensions_[d].size;
+    row += odometer[d] * dimensions_[d].stride;
+  }
+  std::uint64_t in_run = first % run.size;
+  while (count > 0) {
+    const std::uint64_t part = std::min(run.size - in_run, count);
+    copy_run(base_ + (row + in_run * run.stride) * item_, run.stride, part, item_, to);
+    to += part * item_;
+    count -= part;
+    in_run = 0;
     for (std::size_t d = odometer.size(); d-- > 0;) {
-      row += dimensions[d].stride;
-      if (++odometer[d] < dimensions[d].size) break;
-      row -= dimensions[d].size * dimensions[d].stride;
+      row += dimensions_[d].stride;
+      if (++odometer[d] < dimensions_[d].size) break;
+      row -= dimensions_[d].size * dimensions_[d].stride;
       odometer[d] = 0;
     }
   }
-  if (filled > 0) flush();
+}
+
+void LogicalBytes::adjust(std::uint8_t* bytes, std::uint64_t size) const {
+  for (std::uint64_t at = 0; at < size; at += component_) {
+    if (swap_) std::reverse(bytes + at, bytes + at + component_);
+    const bool imaginary = component_ != item_ && at % item_ != 0;
+    if (negate_ != (conjugate_ && imaginary)) negate(bytes + at);
+  }
+}
+
+void LogicalBytes::negate(std::uint8_t* number) const {
+  if (floating_) {
+    number[component_ - 1] ^= 0x80;
+    return;
+  }
+  // Two's complement, as torch negates integers: invert and add one, lowest byte first.
+  unsigned carry = 1;
+  for (std::uint64_t i = 0; i < component_; ++i) {
+    carry += static_cast<std::uint8_t>(~number[i]);
+    number[i] = static_cast<std::uint8_t>(carry);
+    carry >>= 8;
+  }
 }
 
 }  // namespace torchvet

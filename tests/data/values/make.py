@@ -32,15 +32,16 @@ def bytes_of(tensor: torch.Tensor) -> bytes:
     return bytes(whole.untyped_storage())
 
 
-def moments(tensor: torch.Tensor) -> dict | None:
-    if tensor.dtype.is_complex:
-        return None
-    wide = tensor.resolve_neg()
+def moments(tensor: torch.Tensor) -> dict:
+    """Of complex elements both parts are counted."""
+    wide = torch.view_as_real(tensor.resolve_conj()) if tensor.dtype.is_complex else tensor
+    wide = wide.resolve_neg()
     if wide.dtype != torch.float64:
         wide = wide.to(torch.float64 if wide.dtype.is_floating_point else torch.int64)
     flat = wide.flatten()
     finite = flat[torch.isfinite(flat)] if flat.dtype == torch.float64 else flat
     return {
+        "numbers": len(flat),
         "nan": int(torch.isnan(flat).sum()),
         "positive_infinity": int(torch.isposinf(flat.double()).sum()),
         "negative_infinity": int(torch.isneginf(flat.double()).sum()),
