@@ -91,16 +91,19 @@ Detected detect_zip(ByteView file, const Limits& limits) {
   const Result<ZipDirectory> zip = read_central_directory(file, limits);
   if (!zip) return broken_zip(file);
   const auto has = [&](std::string_view name) { return find_member(*zip, name).has_value(); };
-  if (!zip->prefix.empty()) {
-    // The order matters: torch.load asks for constants.pkl before anything else.
-    if (has("constants.pkl")) return {Format::kTorchScript};
-    if (has("archive_format")) return {Format::kExportedProgram};
-    if (has(".data/extern_modules") || has(".data/python_version")) return {Format::kTorchPackage};
-    if (has("data.pkl")) return {Format::kTorchZip};
-  }
+  // Whoever loads decides what a file is that is several things at once. The reader of exported
+  // programs sees most: it knows the pickles of the other formats as well.
+  if (!zip->prefix.empty() && has("archive_format")) return {Format::kExportedProgram};
   // What torch.export.save wrote before 2.8 lies in no folder, whatever the first member does.
   for (const Member& member : zip->members) {
     if (member.name == "serialized_exported_program.json") return {Format::kExportedProgram};
+  }
+  if (!zip->prefix.empty()) {
+    // The order matters: torch.load asks for constants.pkl before anything else.
+    if (has("constants.pkl")) return {Format::kTorchScript};
+    if (has(".data/extern_modules") || has(".data/python_version")) return {Format::kTorchPackage};
+    if (has("data.pkl")) return {Format::kTorchZip};
+    if (has("model.json") && has("version")) return {Format::kTorchScript};  // before 1.2
   }
   // What torch.save leaves behind when it fails halfway.
   if (!zip->prefix.empty() && has("version")) return {Format::kTorchZip};

@@ -62,6 +62,9 @@ class ExportedReader {
     if (models.empty() && info().compiled.empty()) {
       artifact_.add_gap("models", "the archive holds no program");
     }
+    if (find_member(zip_, "constants.pkl")) {
+      artifact_.add_gap("code", "the archive is a TorchScript program as well, which is not read");
+    }
     record_pickles();
   }
 
@@ -319,6 +322,7 @@ class ExportedReader {
     if (!member.name.starts_with(zip_.prefix)) return false;
     const std::string_view name = std::string_view(member.name).substr(zip_.prefix.size());
     if (is_older_pickle(name) || name.starts_with("data/sample_inputs/")) return true;
+    if (name == "data.pkl" || name == "constants.pkl") return true;  // of torch.load
     if (name.starts_with("data/constants/custom_obj_") ||
         name.starts_with("data/constants/opaque_obj_")) {
       return true;
@@ -344,7 +348,8 @@ class ExportedReader {
         !zip_.members[id].name.starts_with(zip_.prefix + "data/weights/")) {
       return false;
     }
-    const Result<ByteView> bytes = stored_bytes(file_, zip_.members[id]);
+    std::string buffer;
+    const Result<ByteView> bytes = member_bytes(file_, zip_.members[id], options_.limits, buffer);
     return bytes && bytes->starts_with("PK\x03\x04");
   }
 

@@ -199,6 +199,24 @@ TEST_CASE("A call is found in every nested file that torch unpickles, with its p
         Names{"net//extra/w/archive/data.pkl", "net/data/constants/custom_obj_0/archive/data.pkl"});
 }
 
+TEST_CASE("An archive that is several things at once hides no pickle") {
+  Archive archive;
+  archive.more = {{"data.pkl", kCall}, {"constants.pkl", ")."}};
+  Artifact artifact = read(archive);
+  CHECK(artifact.format == Format::kExportedProgram);
+  CHECK(calling(artifact) == Names{"net/data.pkl"});
+  REQUIRE(artifact.gaps.size() == 1);
+  CHECK(artifact.gaps[0].what == "code");
+  ZipBuilder zip;
+  zip.add("net/data.pkl", "}.").add("net/version", "3");
+  for (const ZipBuilder::Item& item : members_of({sound_model(), saved(kCall)}).items) {
+    zip.add(item.name, item.data);
+  }
+  artifact = read_zip(zip);
+  CHECK(artifact.format == Format::kExportedProgram);
+  CHECK(calling(artifact) == Names{"serialized_state_dict.pt/archive/data.pkl"});
+}
+
 TEST_CASE("A pickled weight is the tensor that its file holds") {
   const std::string pickle = state_dict("");
   // Without the dict around it.
