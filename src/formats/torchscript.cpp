@@ -1,7 +1,8 @@
 // A TorchScript archive: the pickle data.pkl builds the root module, `code/` holds the text of
 // every class and method, `constants.pkl` the tensors that the code calls CONSTANTS.cN, and beside
 // each code file a `.debug_pkl` leads back to the author's Python. A traced program also keeps its
-// example inputs, without their bytes.
+// example inputs, without their bytes. Before 1.2 all but the code lay in model.json: such an
+// archive is recognised, no more, since LibTorch does not load it any longer.
 //
 // Read here: everything but the graphs. The text of `code/` is kept for the worker, which parses
 // it. No byte of a weight is touched.
@@ -35,6 +36,12 @@ class ScriptReader {
     artifact_.kind = Kind::kTorchScript;
     artifact_.script.emplace();
     script().version = version();
+    if (!find_member(zip_, "constants.pkl") && find_member(zip_, "model.json")) {
+      artifact_.add_gap("program",
+                        "torch before 1.2 wrote it, as model.json, which LibTorch of today "
+                        "does not load either");
+      return;
+    }
     script().traced = find_member(zip_, "traced_inputs.pkl").has_value();
     read_byte_order();
     const ScriptClasses classes = read_code();

@@ -46,6 +46,7 @@ std::string tar_of(std::initializer_list<const char*> names) {
 TEST_CASE("zips are told by their members") {
   CHECK(format_of(zip_of({"a/data.pkl", "a/version"})) == Format::kTorchZip);
   CHECK(format_of(zip_of({"a/data.pkl", "a/CONSTANTS.PKL"})) == Format::kTorchScript);
+  CHECK(format_of(zip_of({"a/model.json", "a/version"})) == Format::kTorchScript);
   CHECK(format_of(zip_of({"a/models/model.json", "a/archive_format"})) == Format::kExportedProgram);
   CHECK(format_of(zip_of({"serialized_exported_program.json", "version"})) ==
         Format::kExportedProgram);

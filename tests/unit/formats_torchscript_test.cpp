@@ -180,4 +180,18 @@ TEST_CASE("Code beyond the limit is a gap") {
   CHECK(artifact.script->code.empty());
 }
 
+TEST_CASE("a program of torch before 1.2 is recognised, and leaves one gap") {
+  ZipBuilder zip;
+  zip.add("net/version", "1\n")
+      .add("net/code/net.py", "op_version_set = 0\ndef forward(self, x: Tensor) -> Tensor:\n")
+      .add("net/tensors/0", std::string(16, '\0'))
+      .add("net/model.json", "{}");
+  const Artifact artifact = read_artifact(Source::from_bytes("net.pt", zip.build()), {});
+  CHECK(artifact.kind == Kind::kTorchScript);
+  CHECK(artifact.faults.empty());
+  REQUIRE(artifact.gaps.size() == 1);
+  CHECK(artifact.gaps[0].why.find("before 1.2") != std::string::npos);
+  CHECK(artifact.script->code.empty());
+}
+
 }  // namespace torchvet
