@@ -82,6 +82,7 @@ class Norms {
   };
 
   [[nodiscard]] const std::string* running_mean_of(const Node& node) const {
+    if (node.outputs.empty()) return nullptr;
     for (const SlotRow& row : slots_of(node.op)) {
       if (row.kind != SlotRow::Kind::kStatistic || row.argument != "running_mean") continue;
       const NodeInput* input = input_of(node, row.argument, row.position);
