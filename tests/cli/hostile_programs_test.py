@@ -22,7 +22,7 @@ FIXTURES = pathlib.Path(__file__).resolve().parent.parent.parent / "fixtures"
 GOOD_EXPORT = FIXTURES / "MOD002/bad_batch_norm_export.pt2"
 GOOD_SCRIPT = FIXTURES / "MOD002/bad_batch_norm.pt"
 CODE = "MOD002"  # what must be said of both
-SECONDS = 20
+SECONDS = 40
 MEMORY = 1 << 30
 # The worker links LibTorch, which maps more than that before it does anything.
 WORKER_MEMORY = 8 << 30
