@@ -2,6 +2,7 @@
 
 #include <torch/csrc/jit/runtime/operator.h>
 
+#include <exception>
 #include <optional>
 #include <utility>
 
@@ -50,7 +51,7 @@ bool OperatorStubs::add_from_message(std::string_view message) {
   const std::string name(take_name(rest));
   if (name.empty() || is_known(ns, name)) return false;
   add(ns, name, {});
-  return true;
+  return is_known(ns, name);
 }
 
 void OperatorStubs::add(const std::string& ns, const std::string& name, const CallSite& site) {
@@ -70,9 +71,13 @@ void OperatorStubs::add(const std::string& ns, const std::string& name, const Ca
   c10::FunctionSchema schema(qualified, "", std::move(arguments), std::move(results),
                              /*is_vararg=*/true);
   schema.setAliasAnalysis(c10::AliasAnalysisKind::CONSERVATIVE);
-  libraries_.push_back(std::make_unique<torch::Library>(torch::Library::FRAGMENT, ns, std::nullopt,
-                                                        __FILE__, __LINE__));
-  libraries_.back()->def(std::move(schema));
+  try {
+    libraries_.push_back(std::make_unique<torch::Library>(torch::Library::FRAGMENT, ns,
+                                                          std::nullopt, "torchvet", 0));
+    libraries_.back()->def(std::move(schema));
+  } catch (const std::exception&) {
+    // A name that LibTorch does not let anyone define: the import says what it misses.
+  }
 }
 
 }  // namespace torchvet

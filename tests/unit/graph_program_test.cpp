@@ -113,6 +113,9 @@ TEST_CASE("Operators that LibTorch does not know stand in the graph") {
   REQUIRE(artifact.graphs.size() == 1);
   CHECK(has_op(artifact.graphs[0], "none::two"));
   CHECK(has_op(artifact.graphs[0], "aten::not_yet_invented"));
+  const Artifact own = run(worker, forward("    return ops.prim.not_yet_invented(x)\n"));
+  REQUIRE(own.graphs.size() == 1);
+  CHECK(has_op(own.graphs[0], "prim::not_yet_invented"));
 }
 
 TEST_CASE("The result of an unknown operator has the type that is declared for it") {
