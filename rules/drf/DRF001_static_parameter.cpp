@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "model/name_groups.h"
-#include "model/series_causes.h"
 #include "rule/rule.h"
 
 namespace torchvet::rules {
@@ -45,21 +44,15 @@ Measured on 84 training runs with SGD, Adam and AdamW: 0 of 222 used parameters 
 checkpoints, all of 82 unused ones.
 )md";
 
-constexpr std::size_t kSure = 3;       ///< checkpoints
-constexpr std::size_t kMaxNamed = 8;   ///< modules in the note for the whole series
+constexpr std::size_t kSure = 3;      ///< checkpoints
+constexpr std::size_t kMaxNamed = 8;  ///< modules in the note for the whole series
 
 struct Judged {
-  std::vector<Track> tracks;       ///< parameters
+  std::vector<const Track*> tracks;  ///< parameters
   std::vector<Movement> movements;
-  std::vector<StaticCause> causes;
 
   [[nodiscard]] bool is_static(std::size_t i) const { return movements[i] == Movement::kSame; }
 };
-
-bool is_matrix(const Series& series, const Track& track) {
-  const auto newest = track.at.back();
-  return newest && series.snapshots.back().artifact->tensors[*newest].shape.size() > 1;
-}
 
 bool is_adapter(const Track& track) {
   return track.name.find("lora_") != std::string::npos ||
@@ -74,8 +67,7 @@ std::string span_text(const Series& series) {
 }
 
 Evidence peers(const Series& series, const Judged& judged) {
-  const auto moved =
-      std::count(judged.movements.begin(), judged.movements.end(), Movement::kMoved);
+  const auto moved = std::count(judged.movements.begin(), judged.movements.end(), Movement::kMoved);
   return {"series", fmt::format("{} of {} parameters moved over the {} checkpoints ({})", moved,
                                 judged.tracks.size(), series.snapshots.size(), span_text(series))};
 }
@@ -88,20 +80,21 @@ bool intended(StaticCause cause) {
 Finding group_finding(const Series& series, const Judged& judged, const NameGroup& group) {
   Finding finding;
   const bool lone = group.members.size() == 1;
-  const std::string& place = lone ? judged.tracks[group.members.front()].name : group.module;
+  const std::string& place = lone ? judged.tracks[group.members.front()]->name : group.module;
   finding.where.object_path = place;
   finding.message =
       lone ? fmt::format("`{}` never moved: it is bitwise the same in all {} checkpoints", place,
                          series.snapshots.size())
-           : fmt::format("`{}` never moved: its {} parameters are bitwise the same in all {} "
-                         "checkpoints",
-                         place, group.members.size(), series.snapshots.size());
+           : fmt::format(
+                 "`{}` never moved: its {} parameters are bitwise the same in all {} "
+                 "checkpoints",
+                 place, group.members.size(), series.snapshots.size());
   bool matrix = false, all_intended = true;
   std::map<StaticCause, std::vector<std::string>> by_cause;
   for (const std::size_t i : group.members) {
-    matrix = matrix || is_matrix(series, judged.tracks[i]);
-    all_intended = all_intended && intended(judged.causes[i]);
-    by_cause[judged.causes[i]].push_back("`" + judged.tracks[i].name + "`");
+    matrix = matrix || is_matrix(series, *judged.tracks[i]);
+    all_intended = all_intended && intended(judged.tracks[i]->cause);
+    by_cause[judged.tracks[i]->cause].push_back("`" + judged.tracks[i]->name + "`");
   }
   for (const auto& [cause, names] : by_cause) {
     const std::string tail =
@@ -124,15 +117,16 @@ Finding whole_finding(const Series& series, const Judged& judged,
   for (std::size_t i = 0; i < groups.size(); ++i) {
     members += groups[i].members.size();
     if (i < kMaxNamed) {
-      places += fmt::format("{}`{}`", i > 0 ? ", " : "",
-                            groups[i].members.size() == 1
-                                ? judged.tracks[groups[i].members.front()].name
-                                : groups[i].module);
+      places +=
+          fmt::format("{}`{}`", i > 0 ? ", " : "",
+                      groups[i].members.size() == 1 ? judged.tracks[groups[i].members.front()]->name
+                                                    : groups[i].module);
     }
   }
   if (groups.size() > kMaxNamed) places += fmt::format(" and {} more", groups.size() - kMaxNamed);
-  finding.message = fmt::format("{} of the {} parameters never moved, as when most of a model is frozen",
-                                members, judged.tracks.size());
+  finding.message =
+      fmt::format("{} of the {} parameters never moved, as when most of a model is frozen", members,
+                  judged.tracks.size());
   finding.evidence = {{"series", fmt::format("static: {}", places)}, peers(series, judged)};
   finding.key = "most";
   return finding;
@@ -140,11 +134,11 @@ Finding whole_finding(const Series& series, const Judged& judged,
 
 Judged judge(const Series& series) {
   Judged judged;
-  for (Track& track : tracks_of(series)) {
-    if (track.is_parameter) judged.tracks.push_back(std::move(track));
+  for (const Track& track : series.tracks) {
+    if (!track.is_parameter) continue;
+    judged.tracks.push_back(&track);
+    judged.movements.push_back(movement(track));
   }
-  for (const Track& track : judged.tracks) judged.movements.push_back(movement(series, track));
-  judged.causes = static_causes(series, judged.tracks);
   return judged;
 }
 
@@ -155,10 +149,10 @@ std::vector<Finding> check(const Series& series, const Intent&) {
   for (std::size_t i = 0; i < judged.tracks.size(); ++i) {
     const bool is_static = judged.is_static(i);
     const bool has_moved = judged.movements[i] == Movement::kMoved;
-    names.push_back({judged.tracks[i].name, is_static});
+    names.push_back({judged.tracks[i]->name, is_static});
     moved += has_moved ? 1 : 0;
-    moved_adapters += has_moved && is_adapter(judged.tracks[i]) ? 1 : 0;
-    if (!is_matrix(series, judged.tracks[i])) continue;
+    moved_adapters += has_moved && is_adapter(*judged.tracks[i]) ? 1 : 0;
+    if (!is_matrix(series, *judged.tracks[i])) continue;
     ++matrices;
     static_matrices += is_static ? 1 : 0;
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "model/series_causes.h"
 #include "rule/rule.h"
 
 namespace torchvet::rules {
@@ -39,11 +38,10 @@ Measured on 84 training runs: never, but for one with a learning rate of 0, whic
 )md";
 
 std::vector<Finding> check(const Series& series, const Intent&) {
-  const std::vector<Track> tracks = tracks_of(series);
   std::size_t same = 0, unknown = 0;
-  for (const Track& track : tracks) {
+  for (const Track& track : series.tracks) {
     if (!track.is_parameter) continue;
-    switch (movement(series, track)) {
+    switch (movement(track)) {
       case Movement::kMoved:
         return {};
       case Movement::kSame:
@@ -59,10 +57,9 @@ std::vector<Finding> check(const Series& series, const Intent&) {
   finding.message = fmt::format("none of the {} parameters moved in {} checkpoints", same,
                                 series.snapshots.size());
   finding.evidence.push_back(
-      {"series", fmt::format("bitwise the same from `{}` to `{}`",
-                             series.snapshots.front().artifact->source.path,
-                             series.snapshots.back().artifact->source.path)});
-  const bool advanced = training_advanced(series, tracks);
+      {"series", fmt::format("bitwise the same from `{}` to `{}`", series.snapshots.front().path,
+                             series.snapshots.back().path)});
+  const bool advanced = training_advanced(series);
   const auto& first = series.snapshots.front().step;
   const auto& last = series.snapshots.back().step;
   if (advanced && first && last) {
@@ -71,9 +68,8 @@ std::vector<Finding> check(const Series& series, const Intent&) {
   } else if (advanced) {
     finding.evidence.push_back({"series", "the counters of batch norm layers rise"});
   }
-  if (std::all_of(series.snapshots.begin(), series.snapshots.end(), [](const auto& snapshot) {
-        return learning_rate_is_zero(*snapshot.artifact);
-      })) {
+  if (std::all_of(series.snapshots.begin(), series.snapshots.end(),
+                  [](const auto& snapshot) { return snapshot.zero_learning_rate; })) {
     finding.severity = Severity::kNote;
     finding.evidence.push_back({"optimizer", "every learning rate in the files is 0"});
   } else if (!advanced) {

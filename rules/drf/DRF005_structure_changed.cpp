@@ -36,36 +36,35 @@ over and reported as not analysed.
 
 constexpr std::size_t kMaxNamed = 4;  ///< of each kind of change
 
-std::string shape_text(const Tensor& tensor) {
-  return fmt::format("{} [{}]", name_of(tensor.dtype), fmt::join(tensor.shape, ", "));
+std::string form_text(const TensorForm& form) {
+  return fmt::format("{} [{}]", name_of(form.dtype), fmt::join(form.shape, ", "));
 }
 
 struct Changes {
   std::vector<std::string> added, gone, shape, type;
 };
 
-Changes changes(const Series& series, const std::vector<Track>& tracks, std::size_t to) {
+Changes changes(const Series& series, std::size_t to) {
   Changes found;
-  for (const Track& track : tracks) {
-    const auto before = track.at[to - 1], after = track.at[to];
-    if (!before && !after) continue;
-    if (!before || !after) {
-      (before ? found.gone : found.added).push_back(fmt::format("`{}`", track.name));
+  for (const Track& track : series.tracks) {
+    const TrackPoint &before = track.points[to - 1], &after = track.points[to];
+    if (before.form == after.form) continue;
+    if (!before.form || !after.form) {
+      (before.form ? found.gone : found.added).push_back(fmt::format("`{}`", track.name));
       continue;
     }
-    const Tensor& old_tensor = series.snapshots[to - 1].artifact->tensors[*before];
-    const Tensor& new_tensor = series.snapshots[to].artifact->tensors[*after];
-    if (old_tensor.shape == new_tensor.shape && old_tensor.dtype == new_tensor.dtype) continue;
-    (old_tensor.shape != new_tensor.shape ? found.shape : found.type)
-        .push_back(fmt::format("`{}`, {} before, {} now", track.name, shape_text(old_tensor),
-                               shape_text(new_tensor)));
+    const TensorForm &then = series.form(before), &now = series.form(after);
+    (then.shape != now.shape ? found.shape : found.type)
+        .push_back(
+            fmt::format("`{}`, {} before, {} now", track.name, form_text(then), form_text(now)));
   }
   return found;
 }
 
 void describe(Finding& finding, std::string_view what, const std::vector<std::string>& names) {
   if (names.empty()) return;
-  finding.message += fmt::format("{}{} {}", finding.message.empty() ? "" : ", ", names.size(), what);
+  finding.message +=
+      fmt::format("{}{} {}", finding.message.empty() ? "" : ", ", names.size(), what);
   std::string listed;
   for (std::size_t i = 0; i < names.size() && i < kMaxNamed; ++i) {
     listed += fmt::format("{}{}", i > 0 ? "; " : "", names[i]);
@@ -75,10 +74,9 @@ void describe(Finding& finding, std::string_view what, const std::vector<std::st
 }
 
 std::vector<Finding> check(const Series& series, const Intent&) {
-  const std::vector<Track> tracks = tracks_of(series);
   std::vector<Finding> findings;
   for (std::size_t to = 1; to < series.snapshots.size(); ++to) {
-    const Changes found = changes(series, tracks, to);
+    const Changes found = changes(series, to);
     Finding finding;
     describe(finding, "new", found.added);
     describe(finding, "gone", found.gone);
@@ -86,8 +84,8 @@ std::vector<Finding> check(const Series& series, const Intent&) {
     describe(finding, "of another element type", found.type);
     if (finding.message.empty()) continue;
     finding.message = fmt::format("tensors of the model changed since {}: {}",
-                                  series.snapshots[to - 1].artifact->source.path, finding.message);
-    finding.where.artifact = series.snapshots[to].artifact->source.path;
+                                  series.snapshots[to - 1].path, finding.message);
+    finding.where.artifact = series.snapshots[to].path;
     findings.push_back(std::move(finding));
   }
   return findings;

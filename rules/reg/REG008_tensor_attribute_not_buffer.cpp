@@ -32,7 +32,8 @@ Use `register_buffer` (with `persistent=False` for what can be computed again), 
 
 ## Limits
 Silent for integer and boolean tensors, for tensors that share the storage of a registered one
-(`_flat_weights` of recurrent layers), and for private attributes (`_cached_mask`) that need no
+(`_flat_weights` of recurrent layers), for weights that a hook of `torch.nn.utils` computes on every call
+(`prune`, `spectral_norm`, `weight_norm`), and for private attributes (`_cached_mask`) that need no
 gradient: those are mostly caches. A note for a single number, which works on any device.
 
 ## References
@@ -56,6 +57,20 @@ std::vector<StorageId> registered_storages(const Artifact& artifact) {
   return storages;
 }
 
+/// A weight that a hook computes anew before every call, from what is registered beside it: pruning
+/// and spectral norm keep `weight_orig`, weight norm `weight_g` and `weight_v`.
+bool is_computed(const Module& module, std::string_view name) {
+  const auto registers = [&](std::string_view tail) {
+    return std::any_of(module.parameters.begin(), module.parameters.end(),
+                       [&](const ModuleTensor& parameter) {
+                         const std::string_view other = parameter.name;
+                         return other.size() == name.size() + tail.size() &&
+                                other.starts_with(name) && other.ends_with(tail);
+                       });
+  };
+  return registers("_orig") || (registers("_g") && registers("_v"));
+}
+
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   std::vector<Finding> findings;
   // torch.jit.save keeps plain tensor attributes: nothing is lost there.
@@ -68,6 +83,7 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
       const bool trained = tensor.is_parameter || tensor.requires_grad;
       if (!is_floating_point(tensor.dtype)) continue;
       if (attribute.name.starts_with('_') && !trained) continue;
+      if (is_computed(module, attribute.name)) continue;
       if (tensor.storage &&
           std::binary_search(registered.begin(), registered.end(), *tensor.storage)) {
         continue;

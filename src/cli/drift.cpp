@@ -1,100 +1,39 @@
 #include <fmt/format.h>
 
-#include <exception>
+#include <filesystem>
 #include <utility>
 
-#include "cli/deadline.h"
 #include "cli/exit_code.h"
+#include "cli/follow.h"
 #include "cli/inputs.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
-#include "cli/parallel.h"
-#include "cli/scan.h"
+#include "cli/series_scan.h"
 #include "cli/settings.h"
 #include "cli/verbs.h"
 #include "engine/runner.h"
-#include "formats/read.h"
-#include "model/series.h"
-#include "terminal/progress.h"
-#include "values/values.h"
 
 namespace torchvet {
 namespace {
 
-/// One checkpoint, read and measured.
-struct Snapshot {
-  Artifact artifact;
-  std::string read_error;
-};
-
-Snapshot read_snapshot(const Input& input, const Settings& settings, const Deadline& deadline) {
-  Snapshot snapshot;
-  Artifact& artifact = snapshot.artifact;
-  artifact.source.path = input.shown;
-  if (deadline.over(artifact.gaps, "file")) return snapshot;
-  try {
-    const Result<std::shared_ptr<Source>> source = open_input(input);
-    if (!source) {
-      snapshot.read_error = source.error().detail;
-      return snapshot;
-    }
-    artifact = read_artifact(*source, {settings.limits, /*graphs=*/false});
-    artifact.source.path = input.shown;
-    if (!deadline.over(artifact.gaps, "values")) {
-      compute_values(artifact, series_plan(artifact), settings.limits);
-    }
-    if ((*source)->changed_while_read()) {
-      artifact.add_gap("file", "it changed while it was read");
-    }
-    if (model_of(artifact).entries.empty()) {
-      artifact.add_gap("series", "there is no model in it that could be compared");
-    }
-  } catch (const std::exception& error) {
-    artifact.add_gap("file", fmt::format("internal error: {}", error.what()));
+/// What cannot be watched; empty when all can. A folder may still be empty, but it must be there.
+std::string not_followed(const Options& options) {
+  if (options.paths.empty()) return "--follow needs a folder or files to watch";
+  for (const std::string& path : options.paths) {
+    std::error_code ignored;
+    if (path == "-") return "standard input cannot be watched";
+    if (!std::filesystem::exists(path, ignored)) return path + ": no such file or folder to watch";
   }
-  return snapshot;
-}
-
-std::string step_text(const std::optional<double>& step) {
-  return step ? fmt::format("{}", *step) : std::string();
-}
-
-ReportedSeries describe(const Series& series) {
-  ReportedSeries reported;
-  reported.order = series.order;
-  const std::vector<Track> tracks = tracks_of(series);
-  for (std::size_t to = 1; to < series.snapshots.size(); ++to) {
-    const Series::Snapshot& before = series.snapshots[to - 1];
-    const Series::Snapshot& after = series.snapshots[to];
-    ReportedInterval interval;
-    interval.from = before.artifact->source.path;
-    interval.to = after.artifact->source.path;
-    interval.from_step = step_text(before.step);
-    interval.to_step = step_text(after.step);
-    for (const Track& track : tracks) {
-      if (!track.is_parameter || (!track.at[to - 1] && !track.at[to])) continue;
-      const Movement moved = movement(series, track, to);
-      if (moved == Movement::kUnknown) {
-        ++interval.unknown;
-        continue;
-      }
-      ++interval.tensors;
-      interval.moved += moved == Movement::kMoved ? 1 : 0;
-    }
-    reported.intervals.push_back(std::move(interval));
-  }
-  return reported;
+  return "";
 }
 
 /// The result for each input; every finding goes to the checkpoint that it names.
-std::vector<Checked> assemble(const std::vector<Input>& inputs,
-                              const std::vector<Snapshot>& snapshots,
+std::vector<Checked> assemble(std::vector<ReportedArtifact> artifacts,
                               std::vector<Finding> findings) {
   std::vector<Checked> checked;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
+  for (ReportedArtifact& artifact : artifacts) {
     Checked one;
-    one.artifact = describe(inputs[i], snapshots[i].artifact);
-    one.artifact.read_error = snapshots[i].read_error;
+    one.artifact = std::move(artifact);
     checked.push_back(std::move(one));
   }
   for (Finding& finding : findings) {
@@ -117,28 +56,25 @@ int run_drift(const Options& options, const std::vector<std::string>& argv) {
     return kExitError;
   }
   watch_interrupts();
-  const std::vector<Input> inputs = collect_inputs(options);
-  if (inputs.size() < 2) {
-    complain(fmt::format("a series needs at least two checkpoints, and here {}; `torchvet help "
-                         "drift` says how",
-                         inputs.empty() ? "is none" : "is one"));
+  if (const std::string wrong = options.follow ? not_followed(options) : ""; !wrong.empty()) {
+    complain(wrong);
     return kExitError;
   }
-  const Deadline deadline(settings->timeout);
-  std::vector<Snapshot> snapshots(inputs.size());
-  {
-    Progress progress(use_progress(settings->progress), inputs.size());
-    for_each_parallel(inputs.size(), settings->jobs, [&](std::size_t i) {
-      progress.begin(inputs[i].shown);
-      snapshots[i] = read_snapshot(inputs[i], *settings, deadline);
-      progress.end(snapshots[i].artifact.source.size);
-    });
+  const std::vector<Input> inputs = options.follow ? std::vector<Input>() : collect_inputs(options);
+  if (!options.follow && inputs.size() < 2) {
+    complain(
+        fmt::format("a series needs at least two checkpoints, and here {}; `torchvet help "
+                    "drift` says how",
+                    inputs.empty() ? "is none" : "is one"));
+    return kExitError;
   }
-  std::vector<const Artifact*> comparable;
-  for (const Snapshot& snapshot : snapshots) {
-    if (!model_of(snapshot.artifact).entries.empty()) comparable.push_back(&snapshot.artifact);
+  ScannedSeries scanned =
+      options.follow ? follow_series(options, *settings) : scan_series(inputs, *settings);
+  if (scanned.artifacts.empty()) {
+    complain("no checkpoint came");
+    return interrupted() ? kExitInterrupted : kExitError;
   }
-  const Series series = order_series(comparable);
+  const Series& series = scanned.series;
   std::vector<Finding> findings;
   std::vector<Gap> gaps;
   if (series.snapshots.size() < 2) {
@@ -146,11 +82,11 @@ int run_drift(const Options& options, const std::vector<std::string>& argv) {
   } else {
     findings = run_series_rules(settings->rules, series, settings->intent, settings->limits, gaps);
   }
-  Artifact& last = snapshots.back().artifact;
-  last.gaps.insert(last.gaps.end(), gaps.begin(), gaps.end());
-  Report report =
-      judge(assemble(inputs, snapshots, std::move(findings)), settings->rules, settings->policy);
-  report.series = describe(series);
+  std::vector<Gap>& last = scanned.artifacts.back().gaps;
+  last.insert(last.end(), gaps.begin(), gaps.end());
+  Report report = judge(assemble(std::move(scanned.artifacts), std::move(findings)),
+                        settings->rules, settings->policy);
+  report.series = report_of(series);
   clock.fill(report, options, argv, settings->limits);
   return finish(report, options, *settings);
 }

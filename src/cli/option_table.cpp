@@ -118,6 +118,12 @@ const std::vector<OptionRow>& option_table() {
       {"--follow-symlinks", "", "", "follow symbolic links in directories", "Files", kScan,
        &Options::follow_symlinks},
 
+      {"--follow", "", "",
+       "watch a running training and judge each checkpoint once it is complete", "Watch",
+       bit(Verb::kDrift), &Options::follow},
+      {"--idle", "", "SECONDS", "with --follow: end when no checkpoint has come for this long",
+       "Watch", bit(Verb::kDrift), &Options::idle},
+
       {"--limit", "", "NAME=VALUE", "change a limit; their names are in the JSON report", "Cost",
        kRead, &Options::limit},
       {"--timeout", "", "SECONDS", "begin no further work after this long", "Cost", kRead,

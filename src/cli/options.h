@@ -43,6 +43,8 @@ struct Options {
   std::string stdin_name = "<stdin>", path_prefix;
   bool follow_symlinks = false, isolated = false;
   std::vector<std::string> limit;
+  bool follow = false;
+  std::string idle;
   std::string timeout, jobs;
   std::string color = "auto", progress = "auto";
   std::vector<std::string> what;

@@ -63,6 +63,15 @@ bool print(std::string_view text) {
   return false;
 }
 
+void say(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+std::string concise_text(const Report& report, const Settings& settings) {
+  TextOptions text;
+  text.color = use_color(settings.color, STDERR_FILENO);
+  text.show = settings.show;
+  return concise_report(report, text);
+}
+
 RunClock::RunClock()
     : started_(std::chrono::system_clock::now()), ticking_(std::chrono::steady_clock::now()) {}
 

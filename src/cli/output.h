@@ -17,6 +17,12 @@ void complain(std::string_view message);
 /// Writes to standard output. False, after complaining, when it cannot take all of it.
 [[nodiscard]] bool print(std::string_view text);
 
+/// Writes to standard error, as it is.
+void say(std::string_view text);
+
+/// The findings of a report, a line each, as standard error shows them.
+[[nodiscard]] std::string concise_text(const Report& report, const Settings& settings);
+
 /// The program's name and version, the command line and the clock of a run.
 class RunClock {
  public:

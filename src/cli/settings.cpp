@@ -110,6 +110,20 @@ Result<std::vector<const Rule*>> make_rules(const Options& options, bool series)
   return rules;
 }
 
+/// Nothing when the option was not given.
+Result<std::optional<std::chrono::milliseconds>> make_seconds(std::string_view flag,
+                                                              const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  double seconds = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, seconds);
+  constexpr double kLongest = 1e9;
+  if (error != std::errc() || stop != end || !(seconds >= 0 && seconds <= kLongest)) {
+    return wrong(fmt::format("{}: `{}` is no number of seconds", flag, text));
+  }
+  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
 }  // namespace
 
 Result<Limits> make_limits(const Options& options) {
@@ -136,15 +150,7 @@ Result<Limits> make_limits(const Options& options) {
 }
 
 Result<std::optional<std::chrono::milliseconds>> make_timeout(const Options& options) {
-  if (options.timeout.empty()) return std::nullopt;
-  double seconds = 0;
-  const char* end = options.timeout.data() + options.timeout.size();
-  const auto [stop, error] = std::from_chars(options.timeout.data(), end, seconds);
-  constexpr double kLongest = 1e9;
-  if (error != std::errc() || stop != end || !(seconds >= 0 && seconds <= kLongest)) {
-    return wrong(fmt::format("--timeout: `{}` is no number of seconds", options.timeout));
-  }
-  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+  return make_seconds("--timeout", options.timeout);
 }
 
 Result<Settings> make_settings(const Options& options, bool series) {
@@ -169,6 +175,10 @@ Result<Settings> make_settings(const Options& options, bool series) {
   const auto timeout = make_timeout(options);
   if (!timeout) return tl::unexpected<Error>(timeout.error());
   settings.timeout = *timeout;
+  const auto idle = make_seconds("--idle", options.idle);
+  if (!idle) return tl::unexpected<Error>(idle.error());
+  settings.idle = *idle;
+  if (settings.idle && !options.follow) return wrong("--idle goes with --follow");
 
   settings.skip_values = options.no_values;
   settings.jobs = std::max(1u, std::thread::hardware_concurrency());

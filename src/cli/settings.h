@@ -27,6 +27,7 @@ struct Settings {
   Intent intent;
   Limits limits;
   std::optional<std::chrono::milliseconds> timeout;
+  std::optional<std::chrono::milliseconds> idle;  ///< when a followed run counts as ended
   unsigned jobs = 1;
   bool skip_values = false;  ///< read no weight bytes, whatever a rule wants
   Severity show = Severity::kNote;

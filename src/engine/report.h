@@ -52,11 +52,21 @@ struct ReportedInterval {
   std::uint64_t tensors = 0;  ///< parameters compared
   std::uint64_t moved = 0;
   std::uint64_t unknown = 0;  ///< in only one of the two, or without readable values
+  /// The median of |after - before| / |before| over the matrices; nothing when none is known.
+  std::optional<double> median_update;
+};
+
+/// One tensor of the model over the intervals of a series.
+struct ReportedTrack {
+  std::string name;
+  bool parameter = false;
+  std::vector<std::optional<double>> updates;  ///< |after - before| / |before| in each interval
 };
 
 struct ReportedSeries {
   std::string order;  ///< how the checkpoints were ordered, for people
   std::vector<ReportedInterval> intervals;
+  std::vector<ReportedTrack> tracks;
 };
 
 struct Counts {

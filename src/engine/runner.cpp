@@ -96,7 +96,7 @@ std::vector<Finding> run_series_rules(std::span<const Rule* const> rules, const 
                                       const Intent& intent, const Limits& limits,
                                       std::vector<Gap>& gaps) {
   const std::string newest =
-      series.snapshots.empty() ? "" : series.snapshots.back().artifact->source.path;
+      series.snapshots.empty() ? "" : series.snapshots.back().path;
   std::vector<Finding> all;
   for (const Rule* rule : by_code(rules)) {
     if (rule->check_series == nullptr) continue;

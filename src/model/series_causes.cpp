@@ -69,39 +69,19 @@ class Witness {
   }
 
   const Artifact& artifact_;
-  std::map<TensorId, StaticCause> causes_;  ///< of the tensors that an optimizer lists
+  std::map<TensorId, StaticCause> causes_;            ///< of the tensors that an optimizer lists
   std::vector<std::vector<std::int64_t>> undecided_;  ///< shapes of listed ones without a name
-  bool any_shape_ = false;  ///< one without a name may have any shape
+  bool any_shape_ = false;                            ///< one without a name may have any shape
 };
 
 }  // namespace
 
-std::string_view text_of(StaticCause cause) {
-  switch (cause) {
-    case StaticCause::kUnknown:
-      return "the files do not say why";
-    case StaticCause::kFrozen:
-      return "it is frozen: requires_grad is False";
-    case StaticCause::kNotInOptimizer:
-      return "the optimizer does not list it";
-    case StaticCause::kNoGradient:
-      return "the optimizer lists it and has no state for it: no gradient ever reached it";
-    case StaticCause::kZeroGradient:
-      return "its second moments are all zero: every gradient was zero";
-    case StaticCause::kZeroLearningRate:
-      return "its learning rate is 0";
-    case StaticCause::kRounding:
-      return "updates may be lost in the rounding of its element type";
-  }
-  return "the files do not say why";
-}
-
-std::vector<StaticCause> static_causes(const Series& series, const std::vector<Track>& tracks) {
-  std::vector<StaticCause> causes(tracks.size(), StaticCause::kUnknown);
-  if (series.snapshots.empty()) return causes;
-  const Witness witness(*series.snapshots.back().artifact);
-  for (std::size_t i = 0; i < tracks.size(); ++i) {
-    if (const auto tensor = tracks[i].at.back()) causes[i] = witness.cause_of(*tensor);
+std::vector<StaticCause> static_causes(const Artifact& newest,
+                                       const std::vector<std::optional<TensorId>>& tensors) {
+  std::vector<StaticCause> causes(tensors.size(), StaticCause::kUnknown);
+  const Witness witness(newest);
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (tensors[i]) causes[i] = witness.cause_of(*tensors[i]);
   }
   return causes;
 }

@@ -1,7 +1,10 @@
 // Where in its run a checkpoint stands. Nothing standard says so: a script writes `epoch` or
-// `global_step` beside the model, or into the file's name, or only the optimizer counts. Each of these
-// places is asked in turn, and the first is taken that every checkpoint has and no two share: a number
-// that some files lack or that repeats (a constant `version`, the `2` in `gpt2`) orders nothing.
+// `global_step` beside the model, or into the file's name, or only the optimizer counts. Each of
+// these places is asked in turn, and the first is taken that every checkpoint has and no two share:
+// a number that some files lack or that repeats (a constant `version`, the `2` in `gpt2`) orders
+// nothing.
+#include "model/series_order.h"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -11,14 +14,8 @@
 #include <set>
 #include <string_view>
 
-#include "model/series.h"
-
 namespace torchvet {
 namespace {
-
-constexpr std::array<std::string_view, 11> kStepKeys = {
-    "global_step", "step",      "steps",      "current_step", "num_steps", "num_updates",
-    "iteration",   "iterations", "iter",       "iter_num",     "epoch"};
 
 using Places = std::vector<std::optional<double>>;
 
@@ -63,7 +60,8 @@ constexpr std::array<std::string_view, 9> kProgressWords = {
 
 bool is_progress(std::string_view before) {
   const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
-  while (!before.empty() && (before.back() == '=' || before.back() == '-' || before.back() == '_')) {
+  while (!before.empty() &&
+         (before.back() == '=' || before.back() == '-' || before.back() == '_')) {
     before.remove_suffix(1);
   }
   std::size_t begin = before.size();
@@ -83,8 +81,8 @@ std::vector<NumberInName> numbers_in(std::string_view path) {
     }
     NumberInName number;
     const char* const begin = path.data() + at;
-    const auto [end, error] = std::from_chars(begin, path.data() + path.size(), number.value,
-                                              std::chars_format::fixed);
+    const auto [end, error] =
+        std::from_chars(begin, path.data() + path.size(), number.value, std::chars_format::fixed);
     const std::string_view text(begin, static_cast<std::size_t>(std::max(end, begin + 1) - begin));
     number.whole = text.find('.') == std::string_view::npos;
     number.named = is_progress(path.substr(0, at));
@@ -102,13 +100,13 @@ std::string_view without_extension(std::string_view path) {
   return in_name ? path.substr(0, dot) : path;
 }
 
-/// The number in each path that tells them apart, counted from the end: one with a word for progress
-/// before it, else a whole one.
-std::optional<Places> numbers_in_names(const std::vector<const Artifact*>& given) {
+/// The number in each path that tells them apart, counted from the end: one with a word for
+/// progress before it, else a whole one.
+std::optional<Places> numbers_in_names(const std::vector<SeriesPlace>& given) {
   std::vector<std::vector<NumberInName>> all;
   std::size_t fewest = given.empty() ? 0 : SIZE_MAX;
-  for (const Artifact* artifact : given) {
-    all.push_back(numbers_in(without_extension(artifact->source.path)));
+  for (const SeriesPlace& place : given) {
+    all.push_back(numbers_in(without_extension(place.path)));
     fewest = std::min(fewest, all.back().size());
   }
   for (const auto wanted : {&NumberInName::named, &NumberInName::whole}) {
@@ -123,38 +121,57 @@ std::optional<Places> numbers_in_names(const std::vector<const Artifact*>& given
   return std::nullopt;
 }
 
-template <typename Ask>
-Places ask_each(const std::vector<const Artifact*>& given, Ask ask) {
-  Places places;
-  for (const Artifact* artifact : given) places.push_back(ask(*artifact));
-  return places;
-}
-
-Series in_order(const std::vector<const Artifact*>& given, const Places& places, std::string order) {
-  std::vector<std::size_t> index(given.size());
-  std::iota(index.begin(), index.end(), std::size_t{0});
-  std::stable_sort(index.begin(), index.end(),
+SeriesOrder in_order(const Places& places, std::string text) {
+  SeriesOrder order;
+  order.text = std::move(text);
+  order.index.resize(places.size());
+  std::iota(order.index.begin(), order.index.end(), std::size_t{0});
+  std::stable_sort(order.index.begin(), order.index.end(),
                    [&](std::size_t a, std::size_t b) { return places[a] < places[b]; });
-  Series series;
-  series.order = std::move(order);
-  for (const std::size_t i : index) series.snapshots.push_back({given[i], places[i]});
-  return series;
+  for (const std::size_t i : order.index) order.steps.push_back(places[i]);
+  return order;
 }
 
 }  // namespace
 
-Series order_series(const std::vector<const Artifact*>& given) {
-  for (const std::string_view key : kStepKeys) {
-    const Places places =
-        ask_each(given, [&](const Artifact& artifact) { return stored_number(artifact, key); });
-    if (orders(places)) return in_order(given, places, "`" + std::string(key) + "` in the files");
+SeriesPlace place_of(const Artifact& artifact) {
+  SeriesPlace place;
+  place.path = artifact.source.path;
+  for (std::size_t key = 0; key < kStepKeys.size(); ++key) {
+    place.stored[key] = stored_number(artifact, kStepKeys[key]);
   }
-  const Places counted = ask_each(given, optimizer_step);
-  if (orders(counted)) return in_order(given, counted, "the step of the optimizer");
-  if (const std::optional<Places> named = numbers_in_names(given)) {
-    return in_order(given, *named, "the numbers in the names");
+  place.optimizer_step = optimizer_step(artifact);
+  return place;
+}
+
+ValuePlan place_plan(const Artifact& artifact) {
+  ValuePlan plan;
+  for (const OptimizerState& optimizer : artifact.optimizers) {
+    for (const OptimizerEntry& entry : optimizer.state) {
+      if (entry.step_tensor) plan.items.push_back({*entry.step_tensor, kMoments});
+    }
   }
-  return in_order(given, Places(given.size()), "the order given");
+  return plan;
+}
+
+SeriesOrder order_series(const std::vector<SeriesPlace>& places) {
+  Places found(places.size());
+  const auto take = [&](auto ask) {
+    std::transform(places.begin(), places.end(), found.begin(), ask);
+    return orders(found);
+  };
+  for (std::size_t key = 0; key < kStepKeys.size(); ++key) {
+    if (take([&](const SeriesPlace& place) { return place.stored[key]; })) {
+      return in_order(found, "`" + std::string(kStepKeys[key]) + "` in the files");
+    }
+  }
+  if (take([](const SeriesPlace& place) { return place.optimizer_step; })) {
+    return in_order(found, "the step of the optimizer");
+  }
+  if (const std::optional<Places> named = numbers_in_names(places)) {
+    return in_order(*named, "the numbers in the names");
+  }
+  return in_order(Places(places.size()), "the order given");
 }
 
 }  // namespace torchvet

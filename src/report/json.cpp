@@ -1,5 +1,6 @@
 #include "report/json.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/escape.h"
@@ -81,6 +82,11 @@ Json finding_json(const ReportedFinding& reported) {
           {"status", "new"}};
 }
 
+/// JSON has neither infinities nor NaN: they are null, as what is not known.
+Json number(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
+}
+
 Json series_json(const ReportedSeries& series) {
   Json intervals = Json::array();
   for (const ReportedInterval& i : series.intervals) {
@@ -91,9 +97,20 @@ Json series_json(const ReportedSeries& series) {
                          {"tensors", i.tensors},
                          {"moved", i.moved},
                          {"static", i.tensors - i.moved},
-                         {"unknown", i.unknown}});
+                         {"unknown", i.unknown},
+                         {"median_update", number(i.median_update)}});
   }
-  return {{"order", text(series.order)}, {"intervals", std::move(intervals)}};
+  Json tensors = Json::array();
+  for (const ReportedTrack& track : series.tracks) {
+    Json updates = Json::array();
+    for (const std::optional<double>& update : track.updates) updates.push_back(number(update));
+    tensors.push_back({{"name", text(track.name)},
+                       {"parameter", track.parameter},
+                       {"relative_update", std::move(updates)}});
+  }
+  return {{"order", text(series.order)},
+          {"intervals", std::move(intervals)},
+          {"tensors", std::move(tensors)}};
 }
 
 Json rule_json(const Rule& rule) {

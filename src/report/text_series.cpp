@@ -49,6 +49,9 @@ std::string series_table(const ReportedSeries& series) {
     const ReportedInterval& interval = series.intervals[i];
     out += fmt::format("  {}  {:>6} moved {:>6} static", padded(labels[i], width), interval.moved,
                        interval.tensors - interval.moved);
+    if (interval.median_update) {
+      out += fmt::format("   update {:>7.2g}", *interval.median_update);
+    }
     if (interval.unknown > 0) out += fmt::format(" {:>6} not comparable", interval.unknown);
     out += '\n';
   }

@@ -32,11 +32,13 @@
 #include <cstring>
 #include <limits>
 
+#include "values/float_loads-inl.h"
+#include "values/lanes.h"
+
 #ifndef TORCHVET_VALUES_KERNELS_ONCE
 #define TORCHVET_VALUES_KERNELS_ONCE
 namespace torchvet {
 
-inline constexpr std::size_t kLanes = 16;
 inline constexpr std::size_t kBlockNumbers = 4096;  ///< looked at together; a multiple of kLanes
 
 /// What is known of the numbers before: carried from block to block.
@@ -58,61 +60,6 @@ HWY_BEFORE_NAMESPACE();
 namespace torchvet {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-// At most as many lanes as the fixed order has.
-using Floats = hn::CappedTag<float, kLanes>;
-using Doubles = hn::CappedTag<double, kLanes / 2>;
-using FloatVector = hn::Vec<Floats>;
-using DoubleVector = hn::Vec<Doubles>;
-inline constexpr std::size_t kDoubleVectors = kLanes / hn::MaxLanes(Doubles());
-
-struct LoadFloat32 {
-  static constexpr std::size_t kSize = 4;
-  static HWY_INLINE FloatVector load(const std::uint8_t* from) {
-    return hn::LoadU(Floats(), reinterpret_cast<const float*>(from));
-  }
-};
-
-template <typename Word>
-HWY_INLINE hn::Vec<hn::Rebind<std::uint16_t, Floats>> load_words(const std::uint8_t* from) {
-  return hn::LoadU(hn::Rebind<std::uint16_t, Floats>(), reinterpret_cast<const Word*>(from));
-}
-
-struct LoadBFloat16 {
-  static constexpr std::size_t kSize = 2;
-  static HWY_INLINE FloatVector load(const std::uint8_t* from) {
-    const hn::RebindToUnsigned<Floats> bits;
-    return hn::BitCast(Floats(),
-                       hn::ShiftLeft<16>(hn::PromoteTo(bits, load_words<std::uint16_t>(from))));
-  }
-};
-
-struct LoadFloat16 {
-  static constexpr std::size_t kSize = 2;
-  static HWY_INLINE FloatVector load(const std::uint8_t* from) {
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-    return hn::PromoteTo(Floats(), hn::BitCast(hn::Rebind<hwy::float16_t, Floats>(),
-                                               load_words<std::uint16_t>(from)));
-#else
-    // By arithmetic on the bits; Highway's own form without the instruction makes numbers of
-    // infinity and NaN.
-    const hn::RebindToUnsigned<Floats> bits;
-    const auto word = hn::PromoteTo(bits, load_words<std::uint16_t>(from));
-    const auto sign = hn::ShiftLeft<16>(hn::And(word, hn::Set(bits, 0x8000u)));
-    const auto rest = hn::ShiftLeft<13>(hn::And(word, hn::Set(bits, 0x7fffu)));
-    const auto exponent = hn::And(rest, hn::Set(bits, 0x0f800000u));
-    // 2^-14 + subnormal - 2^-14: exact, and no subnormal float32 on the way.
-    const auto smallest = hn::Set(bits, 0x38800000u);
-    const auto subnormal = hn::BitCast(bits, hn::Sub(hn::BitCast(Floats(), hn::Or(rest, smallest)),
-                                                     hn::BitCast(Floats(), smallest)));
-    const auto normal = hn::Add(rest, hn::Set(bits, 0x38000000u));
-    const auto special = hn::Or(rest, hn::Set(bits, 0x7f800000u));
-    auto number = hn::IfThenElse(hn::Eq(exponent, hn::Zero(bits)), subnormal, normal);
-    number = hn::IfThenElse(hn::Eq(exponent, hn::Set(bits, 0x0f800000u)), special, number);
-    return hn::BitCast(Floats(), hn::Or(number, sign));
-#endif
-  }
-};
 
 /// Sums of kLanes numbers at a time.
 struct Sums {
@@ -239,13 +186,6 @@ void float_blocks(const std::uint8_t* bytes, std::size_t count, bool sums,
   count_blocks<Floats, Load, false>(bytes, count, smallest_normal, counts);
 }
 
-struct LoadFloat64 {
-  static constexpr std::size_t kSize = 8;
-  static HWY_INLINE DoubleVector load(const std::uint8_t* from) {
-    return hn::LoadU(Doubles(), reinterpret_cast<const double*>(from));
-  }
-};
-
 void float32_blocks(const std::uint8_t* bytes, std::size_t count, bool sums,
                     FloatCounts<float>& counts) {
   float_blocks<LoadFloat32>(bytes, count, sums, 0x00800000, counts);
@@ -291,14 +231,6 @@ HWY_EXPORT(float64_blocks);
 HWY_EXPORT(widen_float16);
 
 constexpr double kSmallestNormalFloat16 = 0x1p-14;
-
-/// Pairs, pairs of pairs, ...
-double added(std::array<double, kLanes> lanes) {
-  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  }
-  return lanes[0];
-}
 
 /// The last numbers, too few for the lanes.
 template <typename T>

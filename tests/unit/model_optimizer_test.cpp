@@ -155,7 +155,7 @@ TEST_CASE("second moments that are all zero count, once they were computed") {
   CHECK(gradient_evidence(artifact, optimizer).unreached == 0);
   ValueFacts zeros;
   zeros.computed = kMoments;
-  zeros.count = zeros.zero = 2;
+  zeros.count = zeros.numbers = zeros.zero = 2;
   artifact.tensors[*second_moment_of(optimizer.state[0])].values = zeros;
   const GradientEvidence evidence = gradient_evidence(artifact, optimizer);
   REQUIRE(evidence.groups.size() == 1);

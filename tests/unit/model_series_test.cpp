@@ -1,6 +1,4 @@
 // The order of a series, what moves in it, and what a static parameter tells of itself.
-#include "model/series.h"
-
 #include <deque>
 #include <map>
 #include <string>
@@ -8,7 +6,10 @@
 #include <vector>
 
 #include "model/name_groups.h"
-#include "model/series_causes.h"
+#include "model/series.h"
+#include "model/series_builder.h"
+#include "model/series_order.h"
+#include "model/series_peers.h"
 #include "unit/catch.h"
 
 using namespace torchvet;
@@ -20,7 +21,8 @@ struct NamedValue {
   std::uint64_t value = 0;  ///< stands for the digest
 };
 
-/// A checkpoint whose main pickle is {keys...} and whose model has the given float32 [2, 2] tensors.
+/// A checkpoint whose main pickle is {keys...} and whose model has the given float32 [2, 2]
+/// tensors.
 Artifact checkpoint(std::string path, const std::vector<NamedValue>& tensors,
                     const std::vector<std::pair<std::string, double>>& numbers = {}) {
   Artifact artifact;
@@ -50,19 +52,28 @@ Artifact checkpoint(std::string path, const std::vector<NamedValue>& tensors,
   return artifact;
 }
 
-std::vector<const Artifact*> pointers(const std::deque<Artifact>& artifacts) {
-  std::vector<const Artifact*> all;
-  for (const Artifact& artifact : artifacts) all.push_back(&artifact);
-  return all;
+Series series_of(const std::deque<Artifact>& artifacts) {
+  std::vector<SeriesPlace> places;
+  for (const Artifact& artifact : artifacts) places.push_back(place_of(artifact));
+  const SeriesOrder order = order_series(places);
+  SeriesBuilder builder(order.text);
+  for (std::size_t i = 0; i < order.index.size(); ++i) {
+    builder.add(artifacts[order.index[i]], order.steps[i]);
+  }
+  return builder.series(artifacts[order.index.back()]);
 }
 
 std::vector<std::string> paths(const Series& series) {
   std::vector<std::string> all;
-  for (const auto& snapshot : series.snapshots) all.push_back(snapshot.artifact->source.path);
+  for (const auto& snapshot : series.snapshots) all.push_back(snapshot.path);
   return all;
 }
 
-Series series_of(const std::deque<Artifact>& artifacts) { return order_series(pointers(artifacts)); }
+std::vector<std::string> names(const Series& series) {
+  std::vector<std::string> all;
+  for (const Track& track : series.tracks) all.push_back(track.name);
+  return all;
+}
 
 using Paths = std::vector<std::string>;
 
@@ -109,7 +120,7 @@ TEST_CASE("a tensor that is missing or of another shape is not comparable") {
   files[1].tensors[2].shape = {4, 1};
   const Series series = series_of(files);
   std::map<std::string, Movement> found;
-  for (const Track& track : tracks_of(series)) found[track.name] = movement(series, track);
+  for (const Track& track : series.tracks) found[track.name] = movement(track);
   CHECK(found == std::map<std::string, Movement>{{"a", Movement::kSame},
                                                  {"b", Movement::kMoved},
                                                  {"c", Movement::kUnknown},
@@ -120,21 +131,16 @@ TEST_CASE("a wrapper's prefix before every name is no other name, before some it
   const std::deque<Artifact> wrapped = {
       checkpoint("1.pt", {{"fc.weight", 1}, {"fc.bias", 1}}),
       checkpoint("2.pt", {{"module._orig_mod.fc.weight", 2}, {"module._orig_mod.fc.bias", 1}})};
-  std::vector<std::string> names;
-  for (const Track& track : tracks_of(series_of(wrapped))) names.push_back(track.name);
-  CHECK(names == std::vector<std::string>{"fc.weight", "fc.bias"});
+  CHECK(names(series_of(wrapped)) == std::vector<std::string>{"fc.weight", "fc.bias"});
 
   const std::deque<Artifact> own = {checkpoint("1.pt", {{"module.weight", 1}, {"head", 1}}),
                                     checkpoint("2.pt", {{"module.weight", 1}, {"head", 1}})};
-  names.clear();
-  for (const Track& track : tracks_of(series_of(own))) names.push_back(track.name);
-  CHECK(names == std::vector<std::string>{"module.weight", "head"});
+  CHECK(names(series_of(own)) == std::vector<std::string>{"module.weight", "head"});
 }
 
 TEST_CASE("training advanced when steps rise or batch norm counts") {
   const auto advanced = [](const std::deque<Artifact>& files) {
-    const Series series = series_of(files);
-    return training_advanced(series, tracks_of(series));
+    return training_advanced(series_of(files));
   };
   CHECK(advanced({checkpoint("a.pt", {{"w", 1}}, {{"step", 1}}),
                   checkpoint("b.pt", {{"w", 1}}, {{"step", 2}})}));
@@ -144,6 +150,7 @@ TEST_CASE("training advanced when steps rise or batch norm counts") {
 }
 
 TEST_CASE("a parameter is called unlisted only when no listed one can be it") {
+  using C = StaticCause;
   const auto cause = [](const std::vector<std::vector<std::int64_t>>& listed) {
     std::deque<Artifact> files = {checkpoint("1.pt", {{"a", 1}, {"b", 1}, {"c", 1}})};
     Artifact& file = files.front();
@@ -162,20 +169,67 @@ TEST_CASE("a parameter is called unlisted only when no listed one can be it") {
       file.tensors.push_back(slot);
     }
     file.optimizers.push_back(optimizer);
-    const Series series = series_of(files);
-    return static_causes(series, tracks_of(series));
+    std::vector<C> causes;
+    for (const Track& track : series_of(files).tracks) causes.push_back(track.cause);
+    return causes;
   };
-  using C = StaticCause;
   CHECK(cause({{2, 2}}) == std::vector<C>{C::kUnknown, C::kUnknown, C::kNotInOptimizer});
   CHECK(cause({{2, 2}, {2, 2}}) == std::vector<C>{C::kUnknown, C::kUnknown, C::kNotInOptimizer});
   CHECK(cause({{2, 2}, {2, 2}, {}}) == std::vector<C>{C::kUnknown, C::kUnknown, C::kNoGradient});
 }
 
+TEST_CASE("tensors stand in the order of the newest checkpoint that has them") {
+  const std::deque<Artifact> files = {checkpoint("1.pt", {{"gone", 1}, {"a", 1}, {"b", 1}}),
+                                      checkpoint("2.pt", {{"b", 1}, {"new", 1}, {"a", 1}})};
+  const Series series = series_of(files);
+  CHECK(names(series) == std::vector<std::string>{"b", "new", "a", "gone"});
+  CHECK_FALSE(series.tracks[1].points[0].form);
+  CHECK_FALSE(series.tracks[3].points[1].form);
+}
+
+TEST_CASE("what moved is named with its two tensors, and only in the last interval") {
+  const std::deque<Artifact> files = {checkpoint("1.pt", {{"a", 1}, {"b", 1}, {"c", 1}}),
+                                      checkpoint("2.pt", {{"c", 1}, {"b", 2}, {"a", 3}}),
+                                      checkpoint("3.pt", {{"c", 4}, {"b", 2}, {"a", 3}})};
+  SeriesBuilder builder("the order given");
+  std::vector<std::vector<std::pair<TensorId, TensorId>>> moved;
+  for (const Artifact& file : files) {
+    builder.add(file, std::nullopt);
+    moved.emplace_back();
+    for (const MovedTensor& one : builder.moved()) moved.back().emplace_back(one.before, one.after);
+  }
+  using Pairs = std::vector<std::pair<TensorId, TensorId>>;
+  CHECK(moved == std::vector<Pairs>{{}, {{1, 1}, {0, 2}}, {{0, 0}}});
+}
+
+TEST_CASE("the median of the others leaves one matrix out, and needs two others") {
+  std::deque<Artifact> files = {checkpoint("1.pt", {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}}),
+                                checkpoint("2.pt", {{"a", 2}, {"b", 2}, {"c", 2}, {"d", 1}})};
+  SeriesBuilder builder("the order given");
+  builder.add(files[0], std::nullopt);
+  builder.add(files[1], std::nullopt);
+  double growth = 1;
+  for (const MovedTensor& moved : builder.moved()) {
+    builder.point(moved).since = PairFacts{1, growth * growth, 0, 0};
+    growth *= 10;
+  }
+  const Series series = builder.series(files[1]);
+  const MatrixPeers peers(series, 1, [](const PairFacts& since) { return since.growth(); });
+  REQUIRE(peers.all().size() == 3);  // d did not move
+  CHECK(peers.median_without(1) == 100.0);
+  CHECK(peers.median_without(10) == 100.0);
+  CHECK(peers.median_without(100) == 10.0);
+  files[1].state_dicts[0].entries.pop_back();
+  files[1].state_dicts[0].entries.pop_back();
+  const MatrixPeers few(series_of(files), 1, [](const PairFacts& since) { return since.growth(); });
+  CHECK(few.all().empty());
+  CHECK_FALSE(few.median_without(1));
+}
+
 TEST_CASE("marked names are grouped by the largest module that is marked throughout") {
-  const std::vector<MarkedName> names = {{"a.0.weight", true}, {"a.0.bias", true},
-                                         {"a.1.weight", true}, {"a.1.bias", true},
-                                         {"b.weight", true},   {"b.bias", false},
-                                         {"scale", true},      {"shift", true}};
+  const std::vector<MarkedName> names = {
+      {"a.0.weight", true}, {"a.0.bias", true}, {"a.1.weight", true}, {"a.1.bias", true},
+      {"b.weight", true},   {"b.bias", false},  {"scale", true},      {"shift", true}};
   const std::vector<NameGroup> groups = group_marked(names);
   REQUIRE(groups.size() == 4);
   CHECK(groups[0].module == "a");

@@ -1,0 +1,80 @@
+#include "cli/series_reader.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <utility>
+
+#include "formats/read.h"
+#include "values/compare.h"
+#include "values/values.h"
+
+namespace torchvet {
+namespace {
+
+/// Below this cosine a matrix was replaced rather than trained, and it is asked whether its new
+/// numbers are those of an initialisation.
+constexpr double kReplaced = 0.3;
+constexpr std::uint64_t kEnough = 256;  ///< elements of a matrix that a cosine says something of
+
+bool was_replaced(const Tensor& tensor, const PairFacts& since) {
+  const std::optional<double> cosine = since.cosine();
+  return cosine && *cosine <= kReplaced && tensor.shape.size() > 1 &&
+         tensor.element_count().value_or(0) >= kEnough;
+}
+
+}  // namespace
+
+std::unique_ptr<Opened> SeriesReader::open(const Input& input, ReportedArtifact& reported) const {
+  reported = ReportedArtifact();
+  reported.path = input.shown;
+  reported.id = input.id;
+  if (deadline_.over(reported.gaps, "file")) return nullptr;
+  try {
+    Result<std::shared_ptr<Source>> source = open_input(input);
+    if (!source) {
+      reported.read_error = source.error().detail;
+      return nullptr;
+    }
+    auto opened = std::make_unique<Opened>();
+    opened->artifact = read_artifact(*source, {settings_.limits, /*graphs=*/false});
+    opened->artifact.source.path = input.shown;
+    opened->source = std::move(*source);
+    return opened;
+  } catch (const std::exception& error) {
+    reported.gaps.push_back({"file", fmt::format("internal error: {}", error.what())});
+    return nullptr;
+  }
+}
+
+SeriesPlace SeriesReader::place(Opened& opened) const {
+  compute_values(opened.artifact, place_plan(opened.artifact), settings_.limits);
+  return place_of(opened.artifact);
+}
+
+void SeriesReader::add(Opened& opened, const Opened* last, std::optional<double> step,
+                       SeriesBuilder& builder) const {
+  Artifact& artifact = opened.artifact;
+  if (!deadline_.over(artifact.gaps, "values")) {
+    compute_values(artifact, series_plan(artifact), settings_.limits);
+  }
+  builder.add(artifact, step);
+  ValuePlan replaced;
+  for (const MovedTensor& moved : builder.moved()) {
+    std::optional<PairFacts>& since = builder.point(moved).since;
+    since = compare_values(last->artifact, moved.before, artifact, moved.after);
+    if (since && was_replaced(artifact.tensors[moved.after], *since)) {
+      replaced.items.push_back({moved.after, kFingerprint});
+    }
+  }
+  if (!replaced.items.empty()) {
+    compute_values(artifact, replaced, settings_.limits);
+    for (const MovedTensor& moved : builder.moved()) {
+      const std::optional<ValueFacts>& values = artifact.tensors[moved.after].values;
+      if (values) builder.point(moved).fingerprint = values->fingerprint;
+    }
+  }
+  if (opened.source->changed_while_read()) artifact.add_gap("file", "it changed while it was read");
+}
+
+}  // namespace torchvet

@@ -1,0 +1,136 @@
+#include "cli/series_scan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "cli/parallel.h"
+#include "cli/scan.h"
+#include "cli/series_reader.h"
+#include "terminal/progress.h"
+
+namespace torchvet {
+namespace {
+
+class SeriesScan {
+ public:
+  SeriesScan(const std::vector<Input>& inputs, const Settings& settings)
+      : inputs_(inputs), settings_(settings), reader_(settings) {
+    scanned_.artifacts.resize(inputs.size());
+  }
+
+  ScannedSeries run() {
+    Progress progress(use_progress(settings_.progress), inputs_.size());
+    std::vector<std::optional<SeriesPlace>> surveyed(inputs_.size());
+    for_each_parallel(inputs_.size(), settings_.jobs,
+                      [&](std::size_t i) { surveyed[i] = survey(i); });
+    std::vector<std::size_t> files;
+    std::vector<SeriesPlace> places;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (surveyed[i]) {
+        files.push_back(i);
+        places.push_back(std::move(*surveyed[i]));
+      } else {
+        progress.end(scanned_.artifacts[i].size);
+      }
+    }
+    follow(order_series(places), files, progress);
+    return std::move(scanned_);
+  }
+
+ private:
+  std::optional<SeriesPlace> survey(std::size_t i) {
+    const std::unique_ptr<Opened> opened = reader_.open(inputs_[i], scanned_.artifacts[i]);
+    if (!opened) return std::nullopt;
+    Artifact& artifact = opened->artifact;
+    if (model_of(artifact).entries.empty()) {
+      artifact.add_gap("series", "there is no model in it that could be compared");
+      scanned_.artifacts[i] = describe(inputs_[i], artifact);
+      return std::nullopt;
+    }
+    return reader_.place(*opened);
+  }
+
+  void follow(const SeriesOrder& order, const std::vector<std::size_t>& files, Progress& progress) {
+    SeriesBuilder builder(order.text);
+    std::unique_ptr<Opened> last;
+    for (std::size_t place = 0; place < order.index.size(); ++place) {
+      const std::size_t i = files[order.index[place]];
+      progress.begin(inputs_[i].shown);
+      std::unique_ptr<Opened> opened = reader_.open(inputs_[i], scanned_.artifacts[i]);
+      if (opened) {
+        reader_.add(*opened, last.get(), order.steps[place], builder);
+        scanned_.artifacts[i] = describe(inputs_[i], opened->artifact);
+        last = std::move(opened);
+      }
+      progress.end(scanned_.artifacts[i].size);
+    }
+    if (last) scanned_.series = builder.series(last->artifact);
+  }
+
+  const std::vector<Input>& inputs_;
+  const Settings& settings_;
+  const SeriesReader reader_;
+  ScannedSeries scanned_;
+};
+
+std::string step_text(const std::optional<double>& step) {
+  return step ? fmt::format("{}", *step) : std::string();
+}
+
+ReportedInterval interval_of(const Series& series, std::size_t to) {
+  const Series::Snapshot &before = series.snapshots[to - 1], &after = series.snapshots[to];
+  ReportedInterval interval;
+  interval.from = before.path;
+  interval.to = after.path;
+  interval.from_step = step_text(before.step);
+  interval.to_step = step_text(after.step);
+  std::vector<double> updates;
+  for (const Track& track : series.tracks) {
+    if (!track.is_parameter || (!track.points[to - 1].form && !track.points[to].form)) continue;
+    const Movement moved = movement(track, to);
+    if (moved == Movement::kUnknown) {
+      ++interval.unknown;
+      continue;
+    }
+    ++interval.tensors;
+    interval.moved += moved == Movement::kMoved ? 1 : 0;
+    const std::optional<double> update = relative_update(track, to);
+    if (update && is_matrix(series, track)) updates.push_back(*update);
+  }
+  if (!updates.empty()) {
+    const auto middle = updates.begin() + static_cast<std::ptrdiff_t>(updates.size() / 2);
+    std::nth_element(updates.begin(), middle, updates.end());
+    interval.median_update = *middle;
+  }
+  return interval;
+}
+
+}  // namespace
+
+ScannedSeries scan_series(const std::vector<Input>& inputs, const Settings& settings) {
+  return SeriesScan(inputs, settings).run();
+}
+
+ReportedSeries report_of(const Series& series) {
+  ReportedSeries reported;
+  reported.order = series.order;
+  for (std::size_t to = 1; to < series.snapshots.size(); ++to) {
+    reported.intervals.push_back(interval_of(series, to));
+  }
+  for (const Track& track : series.tracks) {
+    ReportedTrack row;
+    row.name = track.name;
+    row.parameter = track.is_parameter;
+    for (std::size_t to = 1; to < series.snapshots.size(); ++to) {
+      row.updates.push_back(relative_update(track, to));
+    }
+    reported.tracks.push_back(std::move(row));
+  }
+  return reported;
+}
+
+}  // namespace torchvet

@@ -1,0 +1,31 @@
+#include "model/series_peers.h"
+
+#include <algorithm>
+
+namespace torchvet {
+namespace {
+
+constexpr std::size_t kFewestOthers = 2;
+
+}  // namespace
+
+MatrixPeers::MatrixPeers(const Series& series, std::size_t to, Quantity quantity) {
+  for (const Track& track : series.tracks) {
+    const TrackPoint& point = track.points[to];
+    if (!track.is_parameter || !point.since || series.form(point).shape.size() < 2) continue;
+    if (const std::optional<double> value = quantity(*point.since)) {
+      all_.emplace_back(&track, *value);
+      sorted_.push_back(*value);
+    }
+  }
+  std::sort(sorted_.begin(), sorted_.end());
+}
+
+std::optional<double> MatrixPeers::median_without(double value) const {
+  if (sorted_.size() < kFewestOthers + 1) return std::nullopt;
+  const auto own = std::lower_bound(sorted_.begin(), sorted_.end(), value) - sorted_.begin();
+  const auto middle = static_cast<std::ptrdiff_t>((sorted_.size() - 1) / 2);
+  return sorted_[static_cast<std::size_t>(middle < own ? middle : middle + 1)];
+}
+
+}  // namespace torchvet
