@@ -84,7 +84,7 @@ void explain(const Artifact& artifact, const ConstantLayer& layer, Finding& find
          fmt::format("`{}` still holds what torch's generator drew ({} of {} {} fit): it "
                      "was never trained",
                      layer.untouched->object_path, mark.matched, mark.tested,
-                     mark.kind == InitFingerprint::kUniform ? "small values" : "pairs of values")});
+                     mark.kind == InitFingerprint::kNormal ? "pairs of values" : "small values")});
   } else if (layer.fresh_norm) {
     finding.evidence.push_back({"values", "weight all 1, bias all 0: it was never trained"});
   }

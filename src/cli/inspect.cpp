@@ -33,11 +33,11 @@ bool asks(const std::vector<Part>& parts, Part part) {
   return std::find(parts.begin(), parts.end(), part) != parts.end();
 }
 
-/// What printing needs of the values: a digest of every tensor, the steps of the optimizers.
-ValuePlan plan_of(const Artifact& artifact, const std::vector<Part>& parts, bool digests) {
+/// What printing needs of the values: what was asked of every tensor, the steps of the optimizers.
+ValuePlan plan_of(const Artifact& artifact, const std::vector<Part>& parts, Quantities quantities) {
   ValuePlan plan;
-  for (TensorId id = 0; digests && id < artifact.tensors.size(); ++id) {
-    if (artifact.tensors[id].layout == Layout::kStrided) plan.items.push_back({id, kDigest});
+  for (TensorId id = 0; quantities != 0 && id < artifact.tensors.size(); ++id) {
+    if (artifact.tensors[id].layout == Layout::kStrided) plan.items.push_back({id, quantities});
   }
   if (!asks(parts, Part::kOptimizer)) return plan;
   for (const OptimizerState& optimizer : artifact.optimizers) {
@@ -49,7 +49,7 @@ ValuePlan plan_of(const Artifact& artifact, const std::vector<Part>& parts, bool
 }
 
 Artifact prepare(const std::shared_ptr<Source>& source, const std::vector<Part>& parts,
-                 bool digests, const Limits& limits, const Deadline& deadline) {
+                 Quantities quantities, const Limits& limits, const Deadline& deadline) {
   const bool graphs = asks(parts, Part::kGraph);
   Artifact artifact = read_artifact(source, {limits, /*graphs=*/graphs});
   if (graphs && artifact.script && !deadline.over(artifact.gaps, "graphs")) {
@@ -57,7 +57,7 @@ Artifact prepare(const std::shared_ptr<Source>& source, const std::vector<Part>&
     worker.read_graphs(artifact, deadline.within(limits));
   }
   if (graphs) analyse_graphs(artifact);
-  const ValuePlan plan = plan_of(artifact, parts, digests);
+  const ValuePlan plan = plan_of(artifact, parts, quantities);
   if (!plan.items.empty() && !deadline.over(artifact.gaps, "values")) {
     compute_values(artifact, plan, limits);
   }
@@ -100,7 +100,9 @@ int run_inspect(const Options& options) {
     complain(input.path + ": " + source.error().detail);
     return kExitError;
   }
-  const Artifact artifact = prepare(*source, parts, options.digests, *limits, Deadline(*timeout));
+  Quantities quantities = options.digests ? Quantities{kDigest} : 0;
+  if (options.values) quantities |= kMoments | kSums | kFingerprint | kRows;
+  const Artifact artifact = prepare(*source, parts, quantities, *limits, Deadline(*timeout));
   const std::string text = text_of(artifact, parts, options);
   if (!print(text)) return kExitError;
   if (interrupted()) return kExitInterrupted;

@@ -106,6 +106,8 @@ const std::vector<OptionRow>& option_table() {
        {"text", "json"}},
       {"--digests", "", "", "also read the weights and print a digest of each tensor", "Print",
        bit(Verb::kInspect), &Options::digests},
+      {"--values", "", "", "also read the weights and print what is in each tensor", "Print",
+       bit(Verb::kInspect), &Options::values},
 
       {"--include", "", "GLOB", "in directories, look at the files that match, and no others",
        "Files", kScan, &Options::include},

@@ -50,6 +50,7 @@ struct Options {
   std::vector<std::string> what;
   std::string format = "text";
   bool digests = false;
+  bool values = false;
   bool help = false, version = false;
 };
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/digest.h"
@@ -27,11 +28,27 @@ enum class InitFingerprint : std::uint8_t {
   kNone,
   kUniform,  ///< every small value lies on the 2^-24 grid of uniform_(-bound, bound)
   kNormal,   ///< angles of the pairs of normal_ lie on the 2^-24 grid
+  kTruncatedNormal,  ///< shares below small values lie on the grid: trunc_normal_ before torch 2.13
 };
+
+/// "none", "uniform", "normal", "truncated-normal".
+[[nodiscard]] constexpr std::string_view name_of(InitFingerprint kind) {
+  switch (kind) {
+    case InitFingerprint::kNone:
+      break;
+    case InitFingerprint::kUniform:
+      return "uniform";
+    case InitFingerprint::kNormal:
+      return "normal";
+    case InitFingerprint::kTruncatedNormal:
+      return "truncated-normal";
+  }
+  return "none";
+}
 
 struct FingerprintEvidence {
   InitFingerprint kind = InitFingerprint::kNone;
-  double bound = 0;           ///< for kUniform: the bound that fits
+  double bound = 0;           ///< the bound that fits; for kTruncatedNormal the standard deviation
   std::uint64_t matched = 0;  ///< elements (or pairs) on the grid
   std::uint64_t tested = 0;   ///< elements (or pairs) looked at
 };

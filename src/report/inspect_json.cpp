@@ -126,6 +126,33 @@ Json members_part(const Artifact& artifact) {
   return out;
 }
 
+/// With `--values`. A sum that is not finite has no number in JSON and becomes null.
+Json values_json(const ValueFacts& facts) {
+  Json out = {{"numbers", facts.numbers},
+              {"nan", facts.nan},
+              {"positive_infinity", facts.positive_infinity},
+              {"negative_infinity", facts.negative_infinity},
+              {"zero", facts.zero},
+              {"subnormal", facts.subnormal},
+              {"min", facts.min},
+              {"max", facts.max},
+              {"sum", facts.sum},
+              {"sum_of_squares", facts.sum_of_squares}};
+  if ((facts.computed & kRows) != 0) {
+    out["rows"] = {{"count", facts.rows}, {"zero", facts.zero_rows}, {"distinct", nullptr}};
+    if (facts.distinct_rows) out["rows"]["distinct"] = *facts.distinct_rows;
+  }
+  if (facts.fingerprint) {
+    const FingerprintEvidence& mark = *facts.fingerprint;
+    out["initialisation"] = {{"mark", torchvet::name_of(mark.kind)}};
+    if (mark.kind != InitFingerprint::kNone) {
+      out["initialisation"]["matched"] = mark.matched;
+      out["initialisation"]["tested"] = mark.tested;
+    }
+  }
+  return out;
+}
+
 Json tensor_json(const Artifact& artifact, const Tensor& tensor) {
   Json aliases = Json::array();
   for (const std::string& alias : tensor.aliases) aliases.push_back(text(alias));
@@ -148,6 +175,9 @@ Json tensor_json(const Artifact& artifact, const Tensor& tensor) {
                       {"bytes", range(storage.bytes.range())}};
   }
   if (tensor.values && tensor.values->digest) out["digest"] = to_hex(*tensor.values->digest);
+  if (tensor.values && (tensor.values->computed & kSums) != 0) {
+    out["values"] = values_json(*tensor.values);
+  }
   return out;
 }
 

@@ -137,6 +137,25 @@ std::string members_part(const Artifact& artifact) {
   return table.text();
 }
 
+/// "-0.25 .. 0.25, mean 0.001, 3 NaN, untouched since it was drawn (uniform)".
+std::string shown_values(const ValueFacts& facts) {
+  const std::uint64_t infinite = facts.positive_infinity + facts.negative_infinity;
+  const std::uint64_t finite = facts.numbers - facts.nan - infinite;
+  if (facts.numbers == 0) return "empty";
+  std::string out = "nothing finite";
+  if (finite > 0) {
+    out = fmt::format("{:.6g} .. {:.6g}, mean {:.6g}", facts.min, facts.max,
+                      facts.sum / static_cast<double>(finite));
+  }
+  if (facts.nan > 0) out += fmt::format(", {} NaN", facts.nan);
+  if (infinite > 0) out += fmt::format(", {} infinite", infinite);
+  if (facts.zero > 0) out += fmt::format(", {} zero", facts.zero);
+  if (facts.fingerprint && facts.fingerprint->kind != InitFingerprint::kNone) {
+    out += fmt::format(", untouched since it was drawn ({})", name_of(facts.fingerprint->kind));
+  }
+  return out;
+}
+
 std::string tensors_part(const Artifact& artifact) {
   Table table;
   for (const Tensor& tensor : artifact.tensors) {
@@ -149,6 +168,9 @@ std::string tensors_part(const Artifact& artifact) {
                           tensor.storage_offset)
             : std::string("no storage")};
     if (tensor.values && tensor.values->digest) row.push_back(to_hex(*tensor.values->digest));
+    if (tensor.values && (tensor.values->computed & kSums) != 0) {
+      row.push_back(shown_values(*tensor.values));
+    }
     if (!tensor.aliases.empty()) {
       row.push_back(fmt::format("= {}", shown(fmt::format("{}", fmt::join(tensor.aliases, ", ")))));
     }

@@ -27,6 +27,18 @@ struct PairAngles {
 /// `groups` groups of 16 elements: j and j+8 are a pair, used when 0 < second < first.
 void test_pairs(const float* values, std::size_t groups, PairAngles& angles);
 
+/// Does what was seen so far fit `trunc_normal_` with this standard deviation, as torch drew it
+/// through the inverse error function?
+struct TruncatedGrid {
+  double deviation = 0;
+  std::uint64_t tested = 0;
+  std::uint64_t matched = 0;
+  bool failed = false;  ///< in some stretch less than half fitted: no further element was tested
+};
+
+/// Tests the elements with 0 < |w| < deviation/8, until the grid has failed.
+void test_truncated(const float* values, std::size_t count, TruncatedGrid& grid);
+
 /// Elements that float16 could hold too, or float16's range apart: the low 13 bits are zero. Zeros
 /// are among them.
 [[nodiscard]] std::uint64_t count_half_rounded(const float* values, std::size_t count);

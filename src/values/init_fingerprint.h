@@ -33,6 +33,7 @@ class InitFingerprintTest {
   std::uint64_t count_;
   std::vector<double> bounds_;  ///< as computed from the shape, one for each grid
   std::vector<UniformGrid> grids_;
+  std::vector<TruncatedGrid> truncated_;
   std::uint64_t half_rounded_ = 0;  ///< zeros included
   PairAngles angles_;
 };

@@ -85,7 +85,7 @@ void TensorPass::look_at(Piece& piece) const {
   if (wants(kOfNumbers)) {
     for (std::uint64_t at = 0; at < whole; at += kBlockBytes) {
       const std::uint64_t size = std::min(kBlockBytes, whole - at);
-      count_numbers(dtype_, piece.bytes + at, size, wants(kSums), piece.numbers);
+      count_numbers(dtype_, piece.bytes + at, size, wants(kSums | kFingerprint), piece.numbers);
       if (piece.fingerprint) piece.fingerprint->update(piece.bytes + at, size);
     }
   }

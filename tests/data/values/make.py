@@ -8,6 +8,7 @@ Run it with torch 2.13 and numpy: python tests/data/values/make.py
 """
 
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -111,6 +112,14 @@ def number_cases() -> list[dict]:
     return cases
 
 
+def older_trunc_normal(shape: tuple[int, ...], std: float, cut: float) -> torch.Tensor:
+    """`trunc_normal_(std=std, a=-cut, b=cut)` as torch computed it before 2.13, line by line."""
+    low = (1 + math.erf(-cut / std / math.sqrt(2))) / 2
+    high = (1 + math.erf(cut / std / math.sqrt(2))) / 2
+    tensor = torch.empty(shape).uniform_(2 * low - 1, 2 * high - 1).erfinv_()
+    return tensor.mul_(std * math.sqrt(2)).add_(0).clamp_(min=-cut, max=cut)
+
+
 def fingerprint_cases() -> list[dict]:
     torch.manual_seed(2)
     model = nn.ModuleDict({
@@ -154,6 +163,12 @@ def fingerprint_cases() -> list[dict]:
                              "uniform"),
         "normal 0.02": (torch.empty(64, 32).normal_(0, 0.02), "normal"),
         "truncated normal": (nn.init.trunc_normal_(torch.empty(64, 32), std=0.02), "normal"),
+        "truncated normal of older torch": (older_trunc_normal((64, 33), 0.02, 2.0), "truncated-normal"),
+        "the same, 0.01 and few": (older_trunc_normal((16, 16), 0.01, 2.0), "truncated-normal"),
+        "the same, cut at two deviations": (older_trunc_normal((64, 33), 0.02, 0.04), "none"),
+        "the same, not a known deviation": (older_trunc_normal((64, 33), 0.03, 2.0), "none"),
+        "the same, after a small step": (older_trunc_normal((64, 33), 0.02, 2.0)
+                                         + torch.randn(64, 33) * 1e-6, "none"),
         "orthogonal": (nn.init.orthogonal_(torch.empty(48, 48)), "none"),
         "ones": (torch.ones(64, 32), "unknown"),
         "rounded to float16": (torch.empty(64, 16).uniform_(-0.25, 0.25).half().float(), "unknown"),
