@@ -118,7 +118,11 @@ void Describer::read_groups(ObjectId groups, OptimizerState& optimizer) const {
     ParamGroup read;
     if (const auto* params = tree_.sequence(tree_.get(group, "params"))) {
       for (const ObjectId param : *params) {
-        if (auto key = key_of(artifact_, param)) read.params.push_back(std::move(*key));
+        if (auto key = key_of(artifact_, param)) {
+          read.params.push_back(std::move(*key));
+        } else {
+          ++read.unreadable;
+        }
       }
     }
     if (const auto* names = tree_.sequence(tree_.get(group, "param_names"))) {
@@ -151,7 +155,10 @@ void Describer::read_state(ObjectId state, OptimizerState& optimizer) {
           entry.step = tree_.number(value);
           if (tensor) entry.step_tensor = tensor->tensor;
         }
-        if (!tensor) continue;
+        if (!tensor) {
+          if (slot != "step") entry.others.emplace_back(slot);
+          continue;
+        }
         artifact_.tensors[tensor->tensor].role = TensorRole::kOptimizer;
         if (slot != "step") entry.slots.emplace_back(slot, tensor->tensor);
       }

@@ -18,6 +18,7 @@ using ParameterKey = std::string;
 struct ParamGroup {
   std::vector<ParameterKey> params;      ///< in the order the file lists them
   std::vector<std::string> param_names;  ///< when the file has them; parallel to `params`
+  std::uint64_t unreadable = 0;  ///< listed, but neither a number nor a name nor a parameter
   std::vector<std::pair<std::string, double>> numbers;  ///< lr, eps, weight_decay, ...
 };
 
@@ -27,6 +28,7 @@ struct OptimizerEntry {
   std::optional<double> step;  ///< known when it is a plain number or a stored 0-d tensor
   std::optional<TensorId> step_tensor;
   std::vector<std::pair<std::string, TensorId>> slots;  ///< exp_avg, momentum_buffer, ...
+  std::vector<std::string> others;  ///< what else it holds besides `step`: no tensors
 };
 
 /// One optimizer state_dict: `{"state": {...}, "param_groups": [...]}`.

@@ -1,12 +1,13 @@
 #include "model/optimizer_alignment.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
+
+#include "model/optimizer_shapes.h"
 
 namespace torchvet {
 namespace {
@@ -17,11 +18,6 @@ using Candidates = std::vector<StateEntry>;
 /// State_dicts that are tried as the one the optimizer was made for.
 constexpr std::size_t kMostModels = 16;
 
-/// Slots that have the shape of their parameter.
-constexpr std::array<std::string_view, 12> kShapedSlots = {
-    "exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "sum", "max_exp_avg_sq",
-    "exp_inf", "acc_delta",  "grad_avg",        "prev",       "ax",  "step_size"};
-
 /// What is known of one listed parameter.
 struct Listed {
   ParameterKey key;
@@ -31,9 +27,7 @@ struct Listed {
 
 const Shape* shape_of(const Artifact& artifact, const OptimizerEntry& entry) {
   for (const auto& [slot, tensor] : entry.slots) {
-    if (std::find(kShapedSlots.begin(), kShapedSlots.end(), slot) != kShapedSlots.end()) {
-      return &artifact.tensors[tensor].shape;
-    }
+    if (has_parameter_shape(slot)) return &artifact.tensors[tensor].shape;
   }
   return nullptr;
 }
@@ -58,34 +52,6 @@ std::vector<Listed> listed_parameters(const Artifact& artifact, const OptimizerS
 bool is_batch_norm_statistic(std::string_view name) {
   const std::string_view leaf = leaf_of(name);
   return leaf == "running_mean" || leaf == "running_var" || leaf == "num_batches_tracked";
-}
-
-/// Tensors of the model that may be parameters, by how much is left out.
-enum class Filter { kFloats, kNoStatistics, kNoBuffers };
-
-Candidates candidates(const Artifact& artifact, const StateDict& model, Filter filter,
-                      bool tied_once) {
-  Candidates kept;
-  std::map<std::tuple<StorageId, std::int64_t, Shape>, bool> seen;
-  for (const StateEntry& entry : model.entries) {
-    const Tensor& tensor = artifact.tensors[entry.tensor];
-    const bool complex = tensor.dtype == DType::kComplex64 || tensor.dtype == DType::kComplex128;
-    if (!is_floating_point(tensor.dtype) && !complex) continue;
-    if (filter != Filter::kFloats && is_batch_norm_statistic(entry.name)) continue;
-    if (filter == Filter::kNoBuffers &&
-        (tensor.element_count() == 0 || tensor.role == TensorRole::kBuffer ||
-         is_buffer_like(entry.name))) {
-      continue;
-    }
-    // Tied weights have two names; the optimizer lists them once, at the first.
-    if (tied_once && tensor.storage && tensor.element_count() != 0 &&
-        !seen.emplace(std::tuple(*tensor.storage, tensor.storage_offset, tensor.shape), true)
-             .second) {
-      continue;
-    }
-    kept.push_back(entry);
-  }
-  return kept;
 }
 
 bool fits(const Artifact& artifact, const Listed& listed, const StateEntry& entry) {
@@ -123,9 +89,9 @@ bool align_by_position(const Artifact& artifact, const StateDict& model,
                        const OptimizerState& optimizer, const std::vector<Listed>& listed,
                        Names& names) {
   if (optimizer.groups.size() != 1) return false;
-  for (const Filter filter : {Filter::kFloats, Filter::kNoStatistics, Filter::kNoBuffers}) {
+  for (const CandidateFilter filter : kCandidateFilters) {
     for (const bool tied_once : {false, true}) {
-      const Candidates kept = candidates(artifact, model, filter, tied_once);
+      const Candidates kept = parameter_candidates(artifact, model, filter, tied_once);
       if (kept.size() != listed.size()) continue;
       bool all = true;
       for (std::size_t i = 0; i < kept.size() && all; ++i) {
@@ -163,8 +129,8 @@ void align_by_shape(const Artifact& artifact, const StateDict& model,
                     Names& names) {
   std::vector<std::size_t> taken(model.entries.size(), 0);
   std::vector<std::pair<std::size_t, std::size_t>> decided;  // listed, candidate
-  for (const Filter filter : {Filter::kNoBuffers, Filter::kFloats}) {
-    const Candidates kept = candidates(artifact, model, filter, true);
+  for (const CandidateFilter filter : {CandidateFilter::kNoBuffers, CandidateFilter::kFloats}) {
+    const Candidates kept = parameter_candidates(artifact, model, filter, true);
     std::fill(taken.begin(), taken.end(), 0);
     decided.clear();
     std::size_t begin = 0;
@@ -190,6 +156,31 @@ void align_by_shape(const Artifact& artifact, const StateDict& model,
 }
 
 }  // namespace
+
+std::vector<StateEntry> parameter_candidates(const Artifact& artifact, const StateDict& model,
+                                             CandidateFilter filter, bool tied_once) {
+  std::vector<StateEntry> kept;
+  std::map<std::tuple<StorageId, std::int64_t, Shape>, bool> seen;
+  for (const StateEntry& entry : model.entries) {
+    const Tensor& tensor = artifact.tensors[entry.tensor];
+    const bool complex = tensor.dtype == DType::kComplex64 || tensor.dtype == DType::kComplex128;
+    if (!is_floating_point(tensor.dtype) && !complex) continue;
+    if (filter != CandidateFilter::kFloats && is_batch_norm_statistic(entry.name)) continue;
+    if (filter == CandidateFilter::kNoBuffers &&
+        (tensor.element_count() == 0 || tensor.role == TensorRole::kBuffer ||
+         is_buffer_like(entry.name))) {
+      continue;
+    }
+    // Tied weights have two names; the optimizer lists them once, at the first.
+    if (tied_once && tensor.storage && tensor.element_count() != 0 &&
+        !seen.emplace(std::tuple(*tensor.storage, tensor.storage_offset, tensor.shape), true)
+             .second) {
+      continue;
+    }
+    kept.push_back(entry);
+  }
+  return kept;
+}
 
 OptimizerAlignment align_optimizer(const Artifact& artifact, const OptimizerState& optimizer) {
   const std::vector<Listed> listed = listed_parameters(artifact, optimizer);

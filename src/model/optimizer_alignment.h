@@ -32,6 +32,21 @@ struct OptimizerAlignment {
   std::vector<AlignedParameter> parameters;  ///< in the order of the groups
 };
 
+/// Tensors of a model that may be parameters, by how much is left out.
+enum class CandidateFilter : std::uint8_t {
+  kFloats,        ///< only what is no real or complex number
+  kNoStatistics,  ///< batch norm statistics as well
+  kNoBuffers      ///< empty tensors and what is or is named like a buffer as well
+};
+inline constexpr CandidateFilter kCandidateFilters[] = {
+    CandidateFilter::kFloats, CandidateFilter::kNoStatistics, CandidateFilter::kNoBuffers};
+
+/// In the order of the state_dict. With `tied_once`, what is the same memory is listed once, at its
+/// first name.
+[[nodiscard]] std::vector<StateEntry> parameter_candidates(const Artifact& artifact,
+                                                           const StateDict& model,
+                                                           CandidateFilter filter, bool tied_once);
+
 [[nodiscard]] OptimizerAlignment align_optimizer(const Artifact& artifact,
                                                  const OptimizerState& optimizer);
 

@@ -1,5 +1,6 @@
 #include "model/optimizer_evidence.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -13,6 +14,11 @@ bool unreached(const Artifact& artifact, const OptimizerEntry* entry) {
   if (entry->slots.empty() && !entry->step && !entry->step_tensor) return true;
   const std::optional<TensorId> moment = second_moment_of(*entry);
   return moment && all_zero(artifact.tensors[*moment].values);
+}
+
+/// L-BFGS takes all parameters for one vector, and keeps its state under the first.
+bool is_of_all(const OptimizerEntry& entry) {
+  return std::find(entry.others.begin(), entry.others.end(), "func_evals") != entry.others.end();
 }
 
 void group_by_module(const std::vector<std::pair<const AlignedParameter*, bool>>& named,
@@ -43,6 +49,13 @@ std::optional<TensorId> second_moment_of(const OptimizerEntry& entry) {
   return std::nullopt;
 }
 
+std::optional<double> step_of(const Artifact& artifact, const OptimizerEntry& entry) {
+  if (entry.step || !entry.step_tensor) return entry.step;
+  const std::optional<ValueFacts>& values = artifact.tensors[*entry.step_tensor].values;
+  if (!values || (values->computed & kMoments) == 0 || values->count != 1) return std::nullopt;
+  return values->first;
+}
+
 GradientEvidence gradient_evidence(const Artifact& artifact, const OptimizerState& optimizer) {
   GradientEvidence evidence;
   evidence.optimizer = &optimizer;
@@ -56,8 +69,9 @@ GradientEvidence gradient_evidence(const Artifact& artifact, const OptimizerStat
     evidence.unnamed += is_unreached && !listed.parameter ? 1 : 0;
     if (listed.parameter) named.emplace_back(&listed, is_unreached);
   }
-  if (evidence.unreached == evidence.listed) {
-    // This optimizer keeps no state, or has not begun.
+  const bool of_all = std::any_of(optimizer.state.begin(), optimizer.state.end(), is_of_all);
+  if (evidence.unreached == evidence.listed || of_all) {
+    // This optimizer keeps no state, has not begun, or does not tell parameters apart.
     evidence.unreached = evidence.unnamed = 0;
     return evidence;
   }

@@ -14,6 +14,10 @@ namespace torchvet {
 /// It is zero exactly when every gradient was.
 [[nodiscard]] std::optional<TensorId> second_moment_of(const OptimizerEntry& entry);
 
+/// How many steps it took: the plain number, or what the stored tensor holds when it was read
+/// (`kMoments` of `step_tensor`).
+[[nodiscard]] std::optional<double> step_of(const Artifact& artifact, const OptimizerEntry& entry);
+
 struct UnreachedParameter {
   StateEntry entry;
   bool zero_moments = false;  ///< it has state, but its second moments are all zero

@@ -14,6 +14,8 @@
 #include <set>
 #include <string_view>
 
+#include "model/optimizer_evidence.h"
+
 namespace torchvet {
 namespace {
 
@@ -38,11 +40,7 @@ std::optional<double> optimizer_step(const Artifact& artifact) {
   std::optional<double> highest;
   for (const OptimizerState& optimizer : artifact.optimizers) {
     for (const OptimizerEntry& entry : optimizer.state) {
-      std::optional<double> step = entry.step;
-      if (!step && entry.step_tensor) {
-        const std::optional<ValueFacts>& values = artifact.tensors[*entry.step_tensor].values;
-        if (values && (values->computed & kMoments) != 0) step = values->first;
-      }
+      const std::optional<double> step = step_of(artifact, entry);
       if (step && (!highest || *step > *highest)) highest = step;
     }
   }

@@ -1,6 +1,7 @@
 // Which parameter an optimizer's number is, and which never got a gradient.
 #include "model/optimizer_alignment.h"
 #include "model/optimizer_evidence.h"
+#include "model/optimizer_shapes.h"
 #include "unit/catch.h"
 
 using namespace torchvet;
@@ -161,4 +162,92 @@ TEST_CASE("second moments that are all zero count, once they were computed") {
   REQUIRE(evidence.groups.size() == 1);
   CHECK(evidence.groups[0].parameters[0].entry.name == "a");
   CHECK(evidence.groups[0].parameters[0].zero_moments);
+}
+
+namespace {
+
+void add_slot(Artifact& artifact, OptimizerEntry& entry, std::string slot, Shape shape) {
+  entry.slots.emplace_back(std::move(slot), add_tensor(artifact, std::move(shape)));
+}
+
+/// The tensors of the state are the optimizer's, as a reader marks them.
+std::vector<ShapeMismatch> mismatches(Artifact& artifact, const OptimizerState& optimizer) {
+  for (const OptimizerEntry& entry : optimizer.state) {
+    for (const auto& [slot, tensor] : entry.slots) {
+      artifact.tensors[tensor].role = TensorRole::kOptimizer;
+    }
+  }
+  return shape_mismatches(artifact, optimizer);
+}
+
+}  // namespace
+
+TEST_CASE("state of another shape, where all others stand in place") {
+  Artifact artifact;
+  add_model(artifact, {{"a", {4, 3}}, {"b", {4}}, {"c", {5, 4}}, {"d", {5}}});
+  const OptimizerState optimizer = optimizer_of(artifact, {{{4, 3}, {4}, {9, 4}, {5}}});
+  const auto found = mismatches(artifact, optimizer);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].kind == ShapeMismatch::Kind::kPlace);
+  CHECK(found[0].parameter->name == "c");
+  CHECK(found[0].shape == Shape{9, 4});
+  CHECK(found[0].other_shape == Shape{5, 4});
+}
+
+TEST_CASE("two shapes that stand in each other's place may be another order") {
+  Artifact artifact;
+  add_model(artifact,
+            {{"a", {4, 3}}, {"b", {4}}, {"c", {7, 4}}, {"d", {2}}, {"e", {6}}, {"f", {8}}});
+  const OptimizerState optimizer = optimizer_of(artifact, {{{4, 3}, {4}, {7, 4}, {2}, {8}, {6}}});
+  CHECK(mismatches(artifact, optimizer).empty());
+}
+
+TEST_CASE("the state of another model of as many tensors is not compared") {
+  Artifact artifact;
+  add_model(artifact, {{"g.a", {4, 3}}, {"g.b", {4}}, {"g.c", {5, 4}}});
+  add_model(artifact, {{"d.a", {4, 3}}, {"d.b", {4}}, {"d.c", {1, 4}}});
+  CHECK(mismatches(artifact, optimizer_of(artifact, {{{4, 3}, {4}, {1, 4}}})).empty());
+}
+
+TEST_CASE("an entry with slots that torch does not know is not judged") {
+  for (const bool known : {true, false}) {
+    Artifact artifact;
+    add_model(artifact, {{"a", {4, 3}}, {"b", {4}}, {"c", {5, 4}}, {"d", {5}}});
+    OptimizerState optimizer = optimizer_of(artifact, {{{4, 3}, {4}, {2, 9}, {5}}});
+    if (!known) optimizer.state[2].others.push_back("projector");
+    CHECK(mismatches(artifact, optimizer).size() == (known ? 1 : 0));
+  }
+}
+
+TEST_CASE("two slots of one entry: a reduction is not another shape") {
+  Artifact artifact;
+  OptimizerState optimizer = optimizer_of(artifact, {{{6, 4}, {6, 4}, {6, 4}, {6, 4}}});
+  add_slot(artifact, optimizer.state[0], "exp_avg", {6, 4});
+  add_slot(artifact, optimizer.state[1], "exp_avg", {6, 1});
+  add_slot(artifact, optimizer.state[2], "exp_avg", {});
+  add_slot(artifact, optimizer.state[3], "exp_avg", {4, 6});
+  const auto found = mismatches(artifact, optimizer);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].kind == ShapeMismatch::Kind::kSlots);
+  CHECK(found[0].entry == &optimizer.state[3]);
+}
+
+TEST_CASE("without names and places, only a shape that is nowhere counts, and only a few") {
+  Artifact artifact;
+  add_model(artifact, {{"a", {4, 3}}, {"b", {4}}, {"c", {5, 4}}, {"d", {5}}, {"e", {7}}});
+  const auto count = [&](std::vector<std::vector<Shape>> groups) {
+    return mismatches(artifact, optimizer_of(artifact, groups)).size();
+  };
+  CHECK(count({{{5}, {9, 9}}, {{4, 3}, {5, 4}}}) == 1);
+  CHECK(count({{{9}, {9, 9}}, {{4, 3}, {5, 4}}}) == 0);
+  CHECK(count({{{5}, {1, 1}}, {{4, 3}, {5, 4}}}) == 0);
+}
+
+TEST_CASE("L-BFGS keeps the state of all under one: nothing is unreached") {
+  Artifact artifact;
+  add_model(artifact, {{"a", {4}}, {"b", {5}}});
+  OptimizerState optimizer = optimizer_of(artifact, {{{4}, {}}});
+  CHECK(gradient_evidence(artifact, optimizer).unreached == 1);
+  optimizer.state[0].others = {"func_evals", "n_iter"};
+  CHECK(gradient_evidence(artifact, optimizer).unreached == 0);
 }
