@@ -118,6 +118,7 @@ TEST_CASE("overlaps: the same, nested and apart are none; cut ones are") {
   block.add(0, {4, 4}, {4, 1});
   block.add(0, {4, 4}, {1, 4});
   block.add(4, {4}, {1});
+  block.add(16, {2}, {1});
   block.add(16, {4, 4}, {4, 1});
   CHECK(find_overlaps(block.artifact).between.empty());
   block.add(14, {4}, {1});
