@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -37,6 +38,12 @@ class ByteView {
   }
   [[nodiscard]] bool starts_with(std::string_view prefix) const {
     return text().substr(0, prefix.size()) == prefix;
+  }
+
+  /// True when the bytes of the other view are among those of this one.
+  [[nodiscard]] bool contains(const ByteView& other) const {
+    constexpr std::less_equal<const std::uint8_t*> kNotAfter;
+    return kNotAfter(data_, other.data_) && kNotAfter(other.data_ + other.size_, data_ + size_);
   }
 
   /// `length` bytes from `begin` (relative to this view).

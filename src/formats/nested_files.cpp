@@ -140,6 +140,7 @@ void NestedFiles::resolve_in_zip(ByteView bytes, const ZipDirectory& inner, Obje
   for (StorageId id = first_storage; id < artifact_.storages.size(); ++id) {
     Storage& storage = artifact_.storages[id];
     if (!storage.member) continue;
+    storage.inflated = !file_.contains(bytes);
     storage.member = add_member(inner.members[*storage.member], name);
     storage.key = artifact_.members[*storage.member].name;
   }

@@ -23,6 +23,9 @@ struct Storage {
   bool present = false;             ///< the file holds its bytes
   bool compressed = false;          ///< the member is deflated: `bytes` are the compressed ones
   ByteView bytes;                   ///< what lies on disk; empty when absent
+  /// `bytes` lie in the inflated contents of an outer member, which the artifact keeps alive, and not
+  /// in the file; their offset counts on from that member's.
+  bool inflated = false;
   bool big_endian = false;          ///< multi-byte elements must be swapped
 };
 

@@ -51,6 +51,9 @@ class Checker {
     if (storage.bytes.empty()) return;
     const std::uint64_t begin = storage.bytes.offset();
     require(storage.present, "an absent storage has bytes");
+    require(storage.inflated != file_.contains(storage.bytes),
+            "a storage lies in the file exactly when it is not inflated");
+    if (storage.inflated) return;
     require(begin <= file_.size() && storage.bytes.size() <= file_.size() - begin,
             "a storage lies outside the file");
     require(storage.bytes.data() == file_.data() + begin, "a storage's offset is not its place");
