@@ -52,7 +52,7 @@ ValuePlan wants(const Artifact& artifact) {
       if (const auto slot = second_moment_of(entry)) plan.items.push_back({*slot, kMoments});
     }
     for (const AlignedParameter& listed : align_optimizer(artifact, optimizer).parameters) {
-      if (listed.entry || !listed.parameter) continue;
+      if (!listed.parameter) continue;
       plan.items.push_back({listed.parameter->tensor, kFingerprint});
     }
   }
