@@ -52,7 +52,7 @@
 // published ones (782).
 //
 // A mark alone is no accusation: random features are meant to stay as they were drawn, and a file
-// saved before training bears it everywhere. Those guards are in model/untouched.h.
+// saved before training bears it everywhere. Those guards are in model/never_trained.h.
 #include "values/init_fingerprint.h"
 
 #include <algorithm>
