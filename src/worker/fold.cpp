@@ -1,6 +1,7 @@
 #include "worker/fold.h"
 
 #include <cstdint>
+#include <string>
 
 namespace torchvet {
 namespace {
@@ -55,6 +56,13 @@ std::optional<bool> fold_pair(std::string_view op, const Value& a, const Value& 
   const bool* flag_a = literal_of<bool>(a);
   const bool* flag_b = literal_of<bool>(b);
   if (flag_a && flag_b) return combine(op, *flag_a, *flag_b);
+  const std::string* text_a = literal_of<std::string>(a);
+  const std::string* text_b = literal_of<std::string>(b);
+  if (text_a && text_b) {
+    if (op == "aten::eq") return *text_a == *text_b;
+    if (op == "aten::ne") return *text_a != *text_b;
+    return std::nullopt;
+  }
   const std::optional<double> number_a = number_of(a);
   const std::optional<double> number_b = number_of(b);
   if (number_a && number_b) return compare(op, *number_a, *number_b);
