@@ -38,10 +38,8 @@ checkpoints of healthy runs the lowest cosine was 0.72; of a layer that was rese
 `torch.nn.Module.load_state_dict`; measured on 84 training runs with SGD, Adam and AdamW.
 )md";
 
-constexpr double kReplaced = 0.3;
 constexpr double kPeersAtLeast = 0.9;
-constexpr std::uint64_t kFewest = 256;  ///< elements
-constexpr double kZero = 1e-6;          ///< root mean square below which a matrix counts as zero
+constexpr double kZero = 1e-6;  ///< root mean square below which a matrix counts as zero
 
 std::uint64_t elements_of(const TensorForm& form) {
   std::uint64_t count = 1;
@@ -60,7 +58,8 @@ std::vector<Finding> check(const Series& series, const Intent&) {
     for (const auto& [track, cosine] : cosines.all()) {
       const TrackPoint& point = track->points[to];
       const std::uint64_t elements = elements_of(series.form(point));
-      if (cosine > kReplaced || elements < kFewest || !was_something(point, elements)) continue;
+      const bool replaced = was_replaced(elements, series.form(point).shape, *point.since);
+      if (!replaced || !was_something(point, elements)) continue;
       const std::optional<double> median = cosines.median_without(cosine);
       if (!median || *median < kPeersAtLeast) continue;
       Finding finding;

@@ -54,13 +54,8 @@ bool begins_at_zero_on_purpose(std::string_view name) {
 }
 
 ValuePlan wants(const Artifact& artifact) {
-  ValuePlan plan;
+  ValuePlan plan = plan_of_matrices(artifact, kMoments);
   want_training_marks(artifact, plan);
-  for (const StateDict& state : artifact.state_dicts) {
-    for (const StateEntry& entry : weight_matrices(artifact, state)) {
-      plan.items.push_back({entry.tensor, kMoments});
-    }
-  }
   return plan;
 }
 

@@ -41,15 +41,7 @@ masks, which are not judged.
 
 constexpr double kTolerance = 1e-3;
 
-ValuePlan wants(const Artifact& artifact) {
-  ValuePlan plan;
-  for (const StateDict& state : artifact.state_dicts) {
-    for (const StateEntry& entry : weight_matrices(artifact, state)) {
-      plan.items.push_back({entry.tensor, kMoments});
-    }
-  }
-  return plan;
-}
+ValuePlan wants(const Artifact& artifact) { return plan_of_matrices(artifact, kMoments); }
 
 /// A mean over the window, or over the window and the channels.
 bool averages(const Tensor& tensor, double number) {

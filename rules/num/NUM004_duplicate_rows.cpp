@@ -49,14 +49,7 @@ bool is_judged(const Tensor& tensor) {
 }
 
 ValuePlan wants(const Artifact& artifact) {
-  ValuePlan plan;
-  for (const StateDict& state : artifact.state_dicts) {
-    for (const StateEntry& entry : weight_matrices(artifact, state)) {
-      if (!is_judged(artifact.tensors[entry.tensor])) continue;
-      plan.items.push_back({entry.tensor, kRows | kMoments});
-    }
-  }
-  return plan;
+  return plan_of_matrices(artifact, kRows | kMoments, is_judged);
 }
 
 /// Rows that repeat one before them; rows of zeros are another matter.

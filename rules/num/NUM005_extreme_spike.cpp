@@ -48,14 +48,7 @@ bool is_judged(const Tensor& tensor) {
 }
 
 ValuePlan wants(const Artifact& artifact) {
-  ValuePlan plan;
-  for (const StateDict& state : artifact.state_dicts) {
-    for (const StateEntry& entry : weight_matrices(artifact, state)) {
-      if (!is_judged(artifact.tensors[entry.tensor])) continue;
-      plan.items.push_back({entry.tensor, kHistogram});
-    }
-  }
-  return plan;
+  return plan_of_matrices(artifact, kHistogram, is_judged);
 }
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {

@@ -42,16 +42,7 @@ constexpr std::int64_t kFewestRows = 8;
 
 bool is_judged(const Tensor& tensor) { return tensor.shape[0] >= kFewestRows; }
 
-ValuePlan wants(const Artifact& artifact) {
-  ValuePlan plan;
-  for (const StateDict& state : artifact.state_dicts) {
-    for (const StateEntry& entry : weight_matrices(artifact, state)) {
-      if (!is_judged(artifact.tensors[entry.tensor])) continue;
-      plan.items.push_back({entry.tensor, kRows});
-    }
-  }
-  return plan;
-}
+ValuePlan wants(const Artifact& artifact) { return plan_of_matrices(artifact, kRows, is_judged); }
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   std::vector<Finding> findings;

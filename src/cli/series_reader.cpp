@@ -12,15 +12,9 @@
 namespace torchvet {
 namespace {
 
-/// Below this cosine a matrix was replaced rather than trained, and it is asked whether its new
-/// numbers are those of an initialisation.
-constexpr double kReplaced = 0.3;
-constexpr std::uint64_t kEnough = 256;  ///< elements of a matrix that a cosine says something of
-
+/// It is then asked whether its new numbers are those of an initialisation.
 bool was_replaced(const Tensor& tensor, const PairFacts& since) {
-  const std::optional<double> cosine = since.cosine();
-  return cosine && *cosine <= kReplaced && tensor.shape.size() > 1 &&
-         tensor.element_count().value_or(0) >= kEnough;
+  return torchvet::was_replaced(tensor.element_count().value_or(0), tensor.shape, since);
 }
 
 }  // namespace

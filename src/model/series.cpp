@@ -52,6 +52,14 @@ std::optional<double> relative_update(const Track& track, std::size_t to) {
   return since ? since->relative_update() : std::nullopt;
 }
 
+bool was_replaced(std::uint64_t elements, const std::vector<std::int64_t>& shape,
+                  const PairFacts& since) {
+  constexpr double kReplaced = 0.3;
+  constexpr std::uint64_t kFewest = 256;
+  const std::optional<double> cosine = since.cosine();
+  return cosine && *cosine <= kReplaced && shape.size() > 1 && elements >= kFewest;
+}
+
 bool is_matrix(const Series& series, const Track& track) {
   const TrackPoint& newest = track.points.back();
   return newest.form && series.form(newest).shape.size() > 1;

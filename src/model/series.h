@@ -87,6 +87,11 @@ enum class Movement : std::uint8_t {
 /// it is not known or there was nothing before.
 [[nodiscard]] std::optional<double> relative_update(const Track& track, std::size_t to);
 
+/// True for a matrix of 256 elements or more that has so little in common with itself one
+/// checkpoint before (a cosine of 0.3 at most) that its numbers were replaced rather than trained.
+[[nodiscard]] bool was_replaced(std::uint64_t elements, const std::vector<std::int64_t>& shape,
+                                const PairFacts& since);
+
 /// Two dimensions or more in the newest snapshot.
 [[nodiscard]] bool is_matrix(const Series& series, const Track& track);
 

@@ -59,4 +59,16 @@ std::vector<StateEntry> weight_matrices(const Artifact& artifact, const StateDic
   return matrices;
 }
 
+ValuePlan plan_of_matrices(const Artifact& artifact, Quantities quantities,
+                           bool (*judged)(const Tensor&)) {
+  ValuePlan plan;
+  for (const StateDict& state : artifact.state_dicts) {
+    for (const StateEntry& entry : weight_matrices(artifact, state)) {
+      if (judged != nullptr && !judged(artifact.tensors[entry.tensor])) continue;
+      plan.items.push_back({entry.tensor, quantities});
+    }
+  }
+  return plan;
+}
+
 }  // namespace torchvet

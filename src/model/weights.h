@@ -26,4 +26,9 @@ namespace torchvet {
 [[nodiscard]] std::vector<StateEntry> weight_matrices(const Artifact& artifact,
                                                       const StateDict& state);
 
+/// Asks for the quantities of the weight matrices of all models in the file that `judged` takes; of
+/// all of them without it.
+[[nodiscard]] ValuePlan plan_of_matrices(const Artifact& artifact, Quantities quantities,
+                                         bool (*judged)(const Tensor&) = nullptr);
+
 }  // namespace torchvet
