@@ -10,8 +10,9 @@ and for the archives given on the command line:
    tensors of modules are read; and each operator comes from the same line of Python;
 4. what torch does not load has a gap, and no graph.
 
-torch's inlining folds what a call's arguments settle only below the top function, so both sides are
-compared after torch's own folding passes, and operators that only move values about are left out.
+torch's graph is the one it runs without optimizing, with every call inlined (script_graph.py); of it,
+what the literals of the program exclude for certain is passed over, as torchvet does. Operators that
+only move values about are left out on both sides.
 
 usage: graph.py DUMP_SCRIPT WORKER [ARCHIVE_OR_FOLDER...]
 """
@@ -19,7 +20,6 @@ usage: graph.py DUMP_SCRIPT WORKER [ARCHIVE_OR_FOLDER...]
 import collections
 import json
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -35,18 +35,10 @@ except ImportError:
     sys.exit(77)
 
 import script_forms
-from script_forms import FOREIGN, Case
+from script_forms import Case
+from script_graph import PLUMBING, TorchGraph, place
 
 warnings.simplefilter("ignore")
-
-# Shape arithmetic, checks and packing: folding decides how many of them are left.
-PLUMBING = re.compile(
-    r"prim::(?!fork|CreateObject|SetAttr)|aten::(dim|size|len|__\w+__|eq|ne|lt|le|gt|ge|format|add|"
-    r"sub|mul|list|append|warn|Int|Bool|ScalarImplicit|wait)$"
-)
-
-# Attributes that are tensors, or hold some.
-HOLDS_TENSORS = re.compile(r".*\bTensor\b")
 
 
 class Block(nn.Module):
@@ -186,59 +178,11 @@ def compare_places_in_code(dump):
             if not node["frames"] or not node["frames"][0]["file"].startswith("code/__torch__")]
 
 
-def place_of(node):
-    """File and line of the innermost frame: in the author's source, or of a traced stack. torch
-    finds none where a generated name begins the expression; there ours is not compared. What it
-    puts in the place of an old operator comes from no file."""
-    text = node.sourceRange()
-    match = re.match(r'\s*File "([^"]*)", line (\d+)', text)
-    if match:
-        if match.group(1) in ("", "<string>"):
-            return ""
-        return f"{match.group(1)}:{match.group(2)}"
-    match = re.match(r"\s*(.*)\((\d+)\): ", text)
-    return f"{match.group(1)}:{match.group(2)}" if match else ""
-
-
-def attribute_path(value):
-    names = []
-    node = value.node()
-    while node.kind() == "prim::GetAttr":
-        names.append(node.s("name"))
-        node = node.inputsAt(0).node()
-    return ".".join(reversed(names)) if node.kind() == "prim::Param" else None
-
-
-def torch_graph(method, foreign=False):
-    graph = method.inlined_graph
-    for _ in range(2):
-        torch._C._jit_pass_peephole(graph)
-        torch._C._jit_pass_constant_propagation_immutable_types(graph)
-    operators, read, others = collections.Counter(), set(), set()
-
-    def walk(block):
-        for node in block.nodes():
-            if not PLUMBING.match(node.kind()):
-                kind = node.kind()
-                if foreign:
-                    kind = kind.replace("quantized::", FOREIGN + "::")
-                operators[kind, place_of(node)] += 1
-            for value in node.inputs():
-                path = attribute_path(value)
-                if path:
-                    (read if HOLDS_TENSORS.match(str(value.type())) else others).add(path)
-            for inner in node.blocks():
-                walk(inner)
-
-    walk(graph)
-    return operators, read, others
-
-
 def our_graph(graph):
     operators, read = collections.Counter(), set()
     for node in graph["nodes"]:
         frames = node["frames"]
-        where = f"{frames[0]['file']}:{frames[0]['line']}" if frames else ""
+        where = place(frames[0]["file"], frames[0]["line"]) if frames else ""
         if not PLUMBING.match(node["op"]):
             operators[node["op"], "" if node["op"] == "prim::SetAttr" else where] += 1
         for used in node["inputs"]:
@@ -293,13 +237,11 @@ def compare(case, dump):
     same("methods", [graph["method"] for graph in dump["graphs"]], methods_of(loaded))
     for graph in dump["graphs"]:
         operators, read = our_graph(graph)
-        expected, expected_read, others = torch_graph(getattr(loaded, graph["method"]),
-                                              foreign=case.foreign)
-        same(f"operators of {graph['method']}: too many", operators - expected,
-             collections.Counter())
-        same(f"operators of {graph['method']}: missing", expected - operators,
-             collections.Counter())
-        same(f"tensors read by {graph['method']}", sorted(read - others), sorted(expected_read))
+        theirs = TorchGraph(loaded, graph["method"], foreign=case.foreign)
+        nothing = collections.Counter()
+        same(f"operators of {graph['method']}: too many", operators - theirs.operators, nothing)
+        same(f"operators of {graph['method']}: missing", theirs.operators - operators, nothing)
+        same(f"tensors read by {graph['method']}", sorted(read - theirs.others), sorted(theirs.read))
     return wrong
 
 
