@@ -12,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "core/limits.h"
 #include "formats/detect.h"
+#include "formats/read.h"
 #include "io/walk.h"
 
 namespace torchvet {
@@ -35,6 +36,19 @@ bool holds_a_model(const std::string& path) {
   if (!source) return false;
   const Format format = detect((*source)->bytes(), Limits{}).format;
   return is_model_format(format) && format != Format::kLfsPointer;
+}
+
+/// Those of the files that are read as parts of another one.
+std::set<std::string> parts_of_others(const std::vector<std::string>& files) {
+  std::set<std::string> parts;
+  for (const std::string& file : files) {
+    if (!names_parts(file)) continue;
+    const Result<std::shared_ptr<Source>> source = Source::open(file);
+    if (!source) continue;
+    const std::string folder = file.substr(0, file.rfind('/') + 1);
+    for (const std::string& part : parts_beside(**source, Limits{})) parts.insert(folder + part);
+  }
+  return parts;
 }
 
 std::string logical_path(const std::string& path) {
@@ -118,7 +132,9 @@ class Collector {
       return;
     }
     const fs::path root(directory);
+    const std::set<std::string> parts = parts_of_others(found->files);
     for (const std::string& file : found->files) {
+      if (parts.contains(file)) continue;
       const std::string relative = fs::path(file).lexically_relative(root).generic_string();
       if (matches(options_.exclude, relative)) continue;
       const bool wanted = options_.include.empty()

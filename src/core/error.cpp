@@ -39,6 +39,11 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::kLegacyBadMagic: return "legacy-bad-magic";
     case ErrorCode::kLegacyBadProtocol: return "legacy-bad-protocol";
     case ErrorCode::kLegacyBadKeys: return "legacy-bad-keys";
+    case ErrorCode::kSafetensorsBadHeader: return "safetensors-bad-header";
+    case ErrorCode::kShardMissing: return "shard-missing";
+    case ErrorCode::kIndexDisagrees: return "index-disagrees";
+    case ErrorCode::kIndexTotal: return "index-total";
+    case ErrorCode::kUnsafePath: return "unsafe-path";
     case ErrorCode::kDebugInfoInvalid: return "debug-info-invalid";
     case ErrorCode::kJsonInvalid: return "json-invalid";
     case ErrorCode::kJsonDuplicateKey: return "json-duplicate-key";

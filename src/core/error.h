@@ -58,6 +58,13 @@ enum class ErrorCode : std::uint16_t {
   kLegacyBadProtocol,
   kLegacyBadKeys,
 
+  // safetensors, and checkpoints of several files.
+  kSafetensorsBadHeader,  ///< what the safetensors library refuses
+  kShardMissing,
+  kIndexDisagrees,  ///< an index and the files that it names tell different things
+  kIndexTotal,      ///< the total size in an index is not that of its tensors
+  kUnsafePath,      ///< a name that leads out of the folder
+
   // Source maps of TorchScript.
   kDebugInfoInvalid,
 

@@ -256,7 +256,12 @@ Detected detect(ByteView file, const Limits& limits) {
   }
   if (is_text_pickle(sample)) return {Format::kRawPickle};
   if (is_onnx(sample)) return {Format::kNotAModel, "an ONNX model"};
-  if (is_text(sample)) return {Format::kNotAModel, describe_text(sample)};
+  if (is_text(sample)) {
+    const bool index =
+        sample.starts_with('{') && sample.find("\"weight_map\"") != std::string_view::npos;
+    if (index) return {Format::kShardedIndex};
+    return {Format::kNotAModel, describe_text(sample)};
+  }
   if (std::all_of(sample.begin(), sample.end(), [](char c) { return c == 0; })) {
     return {Format::kNotAModel, "a file that begins with nothing but zero bytes"};
   }
@@ -274,13 +279,25 @@ bool is_model_format(Format format) {
   }
 }
 
+bool names_parts(std::string_view path) {
+  return path.ends_with(".safetensors.index.json") || path.ends_with(".bin.index.json");
+}
+
 bool has_model_extension(std::string_view path) {
   const std::string_view name = path.substr(path.rfind('/') + 1);
-  static constexpr std::string_view kExtensions[] = {
-      ".pt",  ".pth",         ".ckpt",    ".jit",    ".torchscript", ".pt2",
-      ".ptl", ".safetensors", ".pth.tar", ".pt.tar", ".distcp"};
+  static constexpr std::string_view kExtensions[] = {".pt",
+                                                     ".pth",
+                                                     ".ckpt",
+                                                     ".jit",
+                                                     ".torchscript",
+                                                     ".pt2",
+                                                     ".ptl",
+                                                     ".safetensors",
+                                                     ".pth.tar",
+                                                     ".pt.tar",
+                                                     ".distcp"};
   static constexpr std::string_view kBinStarts[] = {"pytorch_model", "adapter_model"};
-  if (name == ".metadata") return true;
+  if (name == ".metadata" || names_parts(name)) return true;
   if (name.ends_with(".bin")) {
     return std::any_of(std::begin(kBinStarts), std::end(kBinStarts),
                        [&](std::string_view start) { return name.starts_with(start); });

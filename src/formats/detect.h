@@ -33,4 +33,7 @@ struct Detected {
 /// among them: such files are chosen by content.
 [[nodiscard]] bool has_model_extension(std::string_view path);
 
+/// True for names of files that stand for several: `model.safetensors.index.json`.
+[[nodiscard]] bool names_parts(std::string_view path);
+
 }  // namespace torchvet

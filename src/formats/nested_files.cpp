@@ -33,11 +33,15 @@ ObjectId NestedFiles::read(MemberId id, bool tensors) {
   const Member member = zip_.members[id];
   const std::optional<ByteView> bytes = contents(file_, member, member.name);
   if (!bytes || bytes->empty()) return kNoObject;
-  const ObjectId root = bytes->starts_with("PK\x03\x04")
-                            ? read_zip(*bytes, member.name, tensors)
-                            : read_stream(*bytes, id, member.name, tensors);
+  const ObjectId root = read_file(*bytes, id, {tensors, !file_.contains(*bytes)});
   roots_[id] = root;
   return root;
+}
+
+ObjectId NestedFiles::read_file(ByteView bytes, MemberId id, How how) {
+  const std::string name = artifact_.members[id].name;
+  return bytes.starts_with("PK\x03\x04") ? read_zip(bytes, name, how)
+                                         : read_stream(bytes, id, name, how.tensors);
 }
 
 std::optional<ByteView> NestedFiles::contents(const ByteView& file, const Member& member,
@@ -57,7 +61,7 @@ std::optional<ByteView> NestedFiles::contents(const ByteView& file, const Member
   return *bytes;
 }
 
-ObjectId NestedFiles::read_zip(ByteView bytes, const std::string& name, bool tensors) {
+ObjectId NestedFiles::read_zip(ByteView bytes, const std::string& name, How how) {
   Result<ZipDirectory> inner = read_zip_directory(bytes, limits_);
   if (!inner) {
     artifact_.add_fault(name, inner.error());
@@ -82,7 +86,7 @@ ObjectId NestedFiles::read_zip(ByteView bytes, const std::string& name, bool ten
   const ObjectId first = static_cast<ObjectId>(artifact_.objects.size());
   const ObjectId root = run(*pickle, member, whole_name);
   if (root != kNoObject) artifact_.pickles.back().trailing_bytes = pickle->size();
-  if (tensors) resolve_in_zip(bytes, *inner, first, member, name);
+  if (how.tensors) resolve_in_zip(bytes, *inner, first, member, name, how.inflated);
   return root;
 }
 
@@ -125,7 +129,7 @@ ObjectId NestedFiles::run(ByteView& bytes, MemberId id, std::string name) {
 }
 
 void NestedFiles::resolve_in_zip(ByteView bytes, const ZipDirectory& inner, ObjectId first,
-                                 MemberId pickle, const std::string& name) {
+                                 MemberId pickle, const std::string& name, bool inflated) {
   const std::optional<MemberId> order = find_member(inner, "byteorder");
   std::string buffer;
   const Result<ByteView> text =
@@ -140,7 +144,7 @@ void NestedFiles::resolve_in_zip(ByteView bytes, const ZipDirectory& inner, Obje
   for (StorageId id = first_storage; id < artifact_.storages.size(); ++id) {
     Storage& storage = artifact_.storages[id];
     if (!storage.member) continue;
-    storage.inflated = !file_.contains(bytes);
+    storage.inflated = inflated;
     storage.member = add_member(inner.members[*storage.member], name);
     storage.key = artifact_.members[*storage.member].name;
   }

@@ -27,6 +27,8 @@ constexpr Row kReaders[] = {
     {Format::kTorchScript, read_torchscript},
     {Format::kRawPickle, read_raw_pickle},
     {Format::kExportedProgram, read_exported_program},
+    {Format::kSafetensors, read_safetensors},
+    {Format::kShardedIndex, read_sharded_index},
     {Format::kPlainZip, read_plain_zip},
 };
 
@@ -75,6 +77,12 @@ Artifact read_artifact(const std::shared_ptr<Source>& source, const ReadOptions&
     artifact.add_fault("", {ErrorCode::kReadFailed, 0, "the file changed while it was read"});
   }
   return artifact;
+}
+
+std::vector<std::string> parts_beside(const Source& source, const Limits& limits) {
+  return detect(source.bytes(), limits).format == Format::kShardedIndex
+             ? shards_of_index(source, limits)
+             : std::vector<std::string>();
 }
 
 }  // namespace torchvet

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "core/limits.h"
 #include "io/source.h"
@@ -20,5 +22,9 @@ struct ReadOptions {
 /// `Gap`. Executes nothing. Touches no storage bytes.
 [[nodiscard]] Artifact read_artifact(const std::shared_ptr<Source>& source,
                                      const ReadOptions& options);
+
+/// The files beside one that are parts of its checkpoint: the shards that an index names. They are
+/// read with it, and need no check of their own. Empty for a file that stands alone.
+[[nodiscard]] std::vector<std::string> parts_beside(const Source& source, const Limits& limits);
 
 }  // namespace torchvet

@@ -14,6 +14,10 @@ void read_torch_zip(const std::shared_ptr<Source>&, const ReadOptions&, Artifact
 void read_torch_legacy(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_torchscript(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_exported_program(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+void read_safetensors(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+void read_sharded_index(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+/// The shards that an index names, each once.
+std::vector<std::string> shards_of_index(const Source&, const Limits&);
 void read_raw_pickle(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 
 }  // namespace torchvet

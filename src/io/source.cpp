@@ -186,6 +186,9 @@ void Source::will_read(ByteRange range) const {
 }
 
 bool Source::changed_while_read() const {
+  for (const std::shared_ptr<Source>& sibling : siblings_) {
+    if (sibling->changed_while_read()) return true;
+  }
   if (descriptor_ < 0) return false;
   if (mapping_ && mapping_->lost_pages.load()) return true;
   struct stat status{};

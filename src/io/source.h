@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/bytes.h"
 
@@ -32,6 +33,14 @@ class Source {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] ByteView bytes() const { return bytes_; }
 
+  /// A file in the same folder, by its plain name: one more part of a checkpoint of several files.
+  /// It lives as long as this source. A symbolic link that leads out of the folder is followed only
+  /// when this file is reached through one too, as all files of a download cache are.
+  /// Errors: those of `open`; kUnsafePath for a name that is a path, and for such a link.
+  [[nodiscard]] Result<std::shared_ptr<Source>> sibling(const std::string& name);
+  /// Names of the regular files, and links to files, in the same folder, sorted. Empty for bytes.
+  [[nodiscard]] std::vector<std::string> sibling_names() const;
+
   /// Copies the bytes at an absolute offset without mapping their pages: for single small records
   /// scattered over a large file, where each look through the mapping would bring a neighbourhood
   /// of 64 KiB into the process. False when they are not all there.
@@ -41,7 +50,8 @@ class Source {
   /// done afterwards, a disk serves them side by side instead of one after the other.
   void will_read(ByteRange range) const;
 
-  /// True when the size or modification time of the file is no longer what it was at `open`.
+  /// True when the size or modification time of the file, or of a sibling that was opened, is no
+  /// longer what it was at `open`.
   [[nodiscard]] bool changed_while_read() const;
 
  private:
@@ -49,6 +59,7 @@ class Source {
 
   std::string path_;
   ByteView bytes_;
+  std::vector<std::shared_ptr<Source>> siblings_;
   std::string held_;                ///< bytes of `from_bytes`
   MappedRange* mapping_ = nullptr;  ///< entry in the table of the SIGBUS handler
   int descriptor_ = -1;

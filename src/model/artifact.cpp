@@ -17,6 +17,7 @@ std::string_view name_of(Format format) {
     case Format::kTorchTar: return "torch-tar";
     case Format::kMobileFlatbuffer: return "mobile-flatbuffer";
     case Format::kSafetensors: return "safetensors";
+    case Format::kShardedIndex: return "sharded-index";
     case Format::kDcpMetadata: return "dcp-metadata";
     case Format::kPlainZip: return "plain-zip";
     case Format::kRawPickle: return "raw-pickle";

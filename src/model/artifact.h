@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "model/exported.h"
@@ -33,6 +34,7 @@ enum class Format : std::uint8_t {
   kTorchTar,         ///< before 0.1.10
   kMobileFlatbuffer,
   kSafetensors,
+  kShardedIndex,     ///< the JSON index of a state_dict in several files
   kDcpMetadata,
   kPlainZip,         ///< a zip that holds no torch artifact
   kRawPickle,        ///< a pickle that is not torch.save's
@@ -73,7 +75,10 @@ struct Artifact {
   std::string looks_like;               ///< for kNotAModel: "an HTML page", "an empty file"
   std::optional<LfsPointer> lfs_pointer;  ///< for kLfsPointer
 
-  std::vector<Member> members;
+  /// What the file says about itself in free text: `__metadata__` of safetensors.
+  std::vector<std::pair<std::string, std::string>> metadata;
+
+  std::vector<Member> members;            ///< of an archive; the files of a checkpoint of several
   std::vector<PickleProgram> pickles;   ///< the main one first
   std::vector<Storage> storages;
   std::vector<Tensor> tensors;
@@ -98,6 +103,10 @@ struct Artifact {
   }
   /// A fault and the gap it leaves.
   void add_fault(std::string member, Error error);
+  /// A fault in spite of which everything was read: two parts that tell different things.
+  void add_contradiction(std::string member, Error error) {
+    faults.push_back({std::move(error), std::move(member)});
+  }
 };
 
 }  // namespace torchvet

@@ -13,7 +13,7 @@ struct Gap {
 };
 
 /// Something wrong in the bytes that a reader met. A rule turns it into a finding; whether or not
-/// one does, the reader also leaves a `Gap` for what it could not read because of it.
+/// one does, the reader also leaves a `Gap` for what it could not read because of it, if anything.
 struct Fault {
   Error error;
   std::string member;

@@ -437,4 +437,16 @@ StateDict state_of_module(const Artifact& artifact, ModuleId root) {
 
 void describe_objects(Artifact& artifact, ObjectId root) { Describer(artifact).run(root); }
 
+void describe_named_tensors(Artifact& artifact) {
+  StateDict state;
+  for (TensorId id = 0; id < artifact.tensors.size(); ++id) {
+    Tensor& tensor = artifact.tensors[id];
+    state.entries.push_back({tensor.object_path, id});
+    for (const std::string& alias : tensor.aliases) state.entries.push_back({alias, id});
+    tensor.role = is_buffer_like(tensor.object_path) ? TensorRole::kBuffer : TensorRole::kParameter;
+  }
+  artifact.state_dicts.push_back(std::move(state));
+  artifact.kind = Kind::kStateDict;
+}
+
 }  // namespace torchvet

@@ -48,4 +48,7 @@ struct StateDict {
 /// numbers beside them are tolerated); an optimizer when it has `state` and `param_groups`.
 void describe_objects(Artifact& artifact, ObjectId root);
 
+/// The same for a format that knows names and tensors only: the tensors are one state_dict.
+void describe_named_tensors(Artifact& artifact);
+
 }  // namespace torchvet

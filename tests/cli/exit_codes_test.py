@@ -27,7 +27,7 @@ UNSURE = FIXTURES / "REG008/bad_single.pt"         # REG008 note of medium confi
 CORRUPT = FIXTURES / "FMT001/bad_zip_cut.pt"       # FMT001 error and a gap
 CLEAN = FIXTURES / "PKL004/ok_state_dict.pt"
 SCRIPT = FIXTURES / "demo/clean.pt"                # TorchScript: needs the worker
-UNREAD = b"\x02\0\0\0\0\0\0\0{}"                   # safetensors, which is known and not read yet
+UNREAD = b"\x10\0\0\0PTMF\0\0\0\0"      # a mobile model, which is known and not read yet
 
 VERBS = ("check", "drift", "inspect", "explain", "rules", "version", "completions", "help")
 SETTINGS = ("TORCHVET_WORKER", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CI", "TERM")
@@ -165,7 +165,7 @@ class ExitCodes(Case):
                 ("not installed", [SCRIPT], {"TORCHVET_WORKER": "/nonexistent/worker"}),
                 ("not installed", [SCRIPT], {"program": str(alone)}),
                 ("exit code 9", [SCRIPT], {"TORCHVET_WORKER": self.script("exit 9")}),
-                ("safetensors is recognised but cannot be read yet", [unread], {}),
+                ("mobile-flatbuffer is recognised but cannot be read yet", [unread], {}),
                 ("pickle-opcodes", [CLEAN, "--limit", "pickle-opcodes=3"], {}),
                 ("--timeout", [CLEAN, "--timeout", "0"], {}),
                 ("not analysed", [CORRUPT, "--fail-on", "never"], {})):

@@ -1,0 +1,61 @@
+#include <array>
+
+#include "rule/fault_finding.h"
+#include "rule/rule.h"
+
+namespace torchvet::rules {
+namespace {
+
+constexpr std::string_view kDoc = R"md(
+## What it does
+Reports a shard that the index of a sharded checkpoint names and that is not beside it, and one in whose
+place something else lies: a Git LFS pointer, a web page, another format.
+
+## Why it matters
+Loading fails, or worse: some loaders only warn about missing names and leave those layers as they were
+initialised. The usual causes are an interrupted download and a copy that left out a file.
+
+## Example
+```
+model-00002-of-00004.safetensors: the shard is missing
+  because  the shard is missing (No such file or directory); 12 tensors should be in it: `h.3.w`, ...
+```
+
+## What to do
+Fetch the file again. When the checkpoint was sharded anew, remove the old index and shards first.
+
+## Limits
+It looks beside the index only. Whether a shard is whole is said by FMT001, whether it holds what the
+index expects by FMT009.
+
+## References
+The layout of sharded checkpoints as the Hugging Face libraries write it: `weight_map` of
+`model.safetensors.index.json` and `pytorch_model.bin.index.json`.
+)md";
+
+constexpr std::array kCodes = {ErrorCode::kShardMissing};
+
+std::vector<Finding> check(const Artifact& artifact, const Intent&) {
+  return findings_of_faults(artifact, kCodes, [](const std::string&, const Fault& fault) {
+    return fault.error.detail.starts_with("the shard") ? "the shard is missing"
+                                                       : "the shard is something else";
+  });
+}
+
+}  // namespace
+
+extern constexpr Rule FMT008 = define_rule({
+    .code = "FMT008",
+    .name = "shard-missing",
+    .summary = "a shard that an index names is missing, or something else lies in its place",
+    .why = "loading fails, or leaves the layers in it as they were initialised",
+    .help = "fetch or copy the shard again",
+    .since = "0.1.0",
+    .severity = Severity::kError,
+    .confidence = Confidence::kHigh,
+    .needs = Needs::kStructure,
+    .doc = kDoc,
+    .check = check,
+});
+
+}  // namespace torchvet::rules
