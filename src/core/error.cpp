@@ -41,8 +41,11 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::kLegacyBadKeys: return "legacy-bad-keys";
     case ErrorCode::kSafetensorsBadHeader: return "safetensors-bad-header";
     case ErrorCode::kShardMissing: return "shard-missing";
+    case ErrorCode::kDcpBadMetadata: return "dcp-bad-metadata";
+    case ErrorCode::kChunkCoverage: return "chunk-coverage";
     case ErrorCode::kIndexDisagrees: return "index-disagrees";
     case ErrorCode::kIndexTotal: return "index-total";
+    case ErrorCode::kIndexStale: return "index-stale";
     case ErrorCode::kUnsafePath: return "unsafe-path";
     case ErrorCode::kDebugInfoInvalid: return "debug-info-invalid";
     case ErrorCode::kJsonInvalid: return "json-invalid";

@@ -61,8 +61,11 @@ enum class ErrorCode : std::uint16_t {
   // safetensors, and checkpoints of several files.
   kSafetensorsBadHeader,  ///< what the safetensors library refuses
   kShardMissing,
+  kDcpBadMetadata,  ///< not what torch.distributed.checkpoint writes
+  kChunkCoverage,   ///< the chunks of a tensor leave a hole, overlap, or reach outside
   kIndexDisagrees,  ///< an index and the files that it names tell different things
   kIndexTotal,      ///< the total size in an index is not that of its tensors
+  kIndexStale,      ///< a file of an earlier save that no index names
   kUnsafePath,      ///< a name that leads out of the folder
 
   // Source maps of TorchScript.

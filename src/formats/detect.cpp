@@ -280,24 +280,17 @@ bool is_model_format(Format format) {
 }
 
 bool names_parts(std::string_view path) {
-  return path.ends_with(".safetensors.index.json") || path.ends_with(".bin.index.json");
+  return path.ends_with(".safetensors.index.json") || path.ends_with(".bin.index.json") ||
+         path.substr(path.rfind('/') + 1) == ".metadata";
 }
 
 bool has_model_extension(std::string_view path) {
   const std::string_view name = path.substr(path.rfind('/') + 1);
-  static constexpr std::string_view kExtensions[] = {".pt",
-                                                     ".pth",
-                                                     ".ckpt",
-                                                     ".jit",
-                                                     ".torchscript",
-                                                     ".pt2",
-                                                     ".ptl",
-                                                     ".safetensors",
-                                                     ".pth.tar",
-                                                     ".pt.tar",
-                                                     ".distcp"};
+  static constexpr std::string_view kExtensions[] = {
+      ".pt",  ".pth",         ".ckpt",    ".jit",    ".torchscript", ".pt2",
+      ".ptl", ".safetensors", ".pth.tar", ".pt.tar", ".distcp"};
   static constexpr std::string_view kBinStarts[] = {"pytorch_model", "adapter_model"};
-  if (name == ".metadata" || names_parts(name)) return true;
+  if (names_parts(name)) return true;
   if (name.ends_with(".bin")) {
     return std::any_of(std::begin(kBinStarts), std::end(kBinStarts),
                        [&](std::string_view start) { return name.starts_with(start); });

@@ -29,6 +29,7 @@ constexpr Row kReaders[] = {
     {Format::kExportedProgram, read_exported_program},
     {Format::kSafetensors, read_safetensors},
     {Format::kShardedIndex, read_sharded_index},
+    {Format::kDcpMetadata, read_dcp},
     {Format::kPlainZip, read_plain_zip},
 };
 
@@ -80,9 +81,14 @@ Artifact read_artifact(const std::shared_ptr<Source>& source, const ReadOptions&
 }
 
 std::vector<std::string> parts_beside(const Source& source, const Limits& limits) {
-  return detect(source.bytes(), limits).format == Format::kShardedIndex
-             ? shards_of_index(source, limits)
-             : std::vector<std::string>();
+  switch (detect(source.bytes(), limits).format) {
+    case Format::kShardedIndex:
+      return shards_of_index(source, limits);
+    case Format::kDcpMetadata:
+      return files_of_dcp(source);
+    default:
+      return {};
+  }
 }
 
 }  // namespace torchvet

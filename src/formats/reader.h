@@ -18,6 +18,9 @@ void read_safetensors(const std::shared_ptr<Source>&, const ReadOptions&, Artifa
 void read_sharded_index(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 /// The shards that an index names, each once.
 std::vector<std::string> shards_of_index(const Source&, const Limits&);
+void read_dcp(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+/// All `.distcp` files beside a `.metadata`.
+std::vector<std::string> files_of_dcp(const Source&);
 void read_raw_pickle(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 
 }  // namespace torchvet

@@ -90,18 +90,6 @@ std::optional<std::uint64_t> bytes_of(const Entry& entry) {
   return *bits / 8;
 }
 
-/// Strides of a row-major tensor.
-std::vector<std::int64_t> row_major(const std::vector<std::int64_t>& shape) {
-  std::vector<std::int64_t> strides(shape.size(), 1);
-  for (std::size_t i = shape.size(); i-- > 1;) {
-    // The bytes of the shape fit into 64 bits, but for empty tensors.
-    if (__builtin_mul_overflow(strides[i], std::max<std::int64_t>(shape[i], 1), &strides[i - 1])) {
-      strides[i - 1] = 0;
-    }
-  }
-  return strides;
-}
-
 class SafetensorsReader {
  public:
   SafetensorsReader(ByteView file, const Limits& limits, Artifact& artifact,
@@ -249,7 +237,7 @@ TensorId SafetensorsReader::add(Entry entry, const ByteView& data) {
     if (tensor.shape.back() % 2 != 0) tensor.dtype = DType::kUnknown;
     tensor.shape.back() /= 2;
   }
-  tensor.strides = row_major(tensor.shape);
+  tensor.strides = row_major_strides(tensor.shape);
   tensor.device = "cpu";
   tensor.member = member_;
   tensor.storage = static_cast<StorageId>(artifact_.storages.size());

@@ -1,5 +1,6 @@
 #include "model/artifact.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/checked.h"
@@ -8,35 +9,58 @@ namespace torchvet {
 
 std::string_view name_of(Format format) {
   switch (format) {
-    case Format::kUnknown: return "unknown";
-    case Format::kTorchZip: return "torch-zip";
-    case Format::kTorchLegacy: return "torch-legacy";
-    case Format::kTorchScript: return "torchscript";
-    case Format::kExportedProgram: return "exported-program";
-    case Format::kTorchPackage: return "torch-package";
-    case Format::kTorchTar: return "torch-tar";
-    case Format::kMobileFlatbuffer: return "mobile-flatbuffer";
-    case Format::kSafetensors: return "safetensors";
-    case Format::kShardedIndex: return "sharded-index";
-    case Format::kDcpMetadata: return "dcp-metadata";
-    case Format::kPlainZip: return "plain-zip";
-    case Format::kRawPickle: return "raw-pickle";
-    case Format::kLfsPointer: return "lfs-pointer";
-    case Format::kNotAModel: return "not-a-model";
+    case Format::kUnknown:
+      return "unknown";
+    case Format::kTorchZip:
+      return "torch-zip";
+    case Format::kTorchLegacy:
+      return "torch-legacy";
+    case Format::kTorchScript:
+      return "torchscript";
+    case Format::kExportedProgram:
+      return "exported-program";
+    case Format::kTorchPackage:
+      return "torch-package";
+    case Format::kTorchTar:
+      return "torch-tar";
+    case Format::kMobileFlatbuffer:
+      return "mobile-flatbuffer";
+    case Format::kSafetensors:
+      return "safetensors";
+    case Format::kShardedIndex:
+      return "sharded-index";
+    case Format::kDcpMetadata:
+      return "dcp-metadata";
+    case Format::kPlainZip:
+      return "plain-zip";
+    case Format::kRawPickle:
+      return "raw-pickle";
+    case Format::kLfsPointer:
+      return "lfs-pointer";
+    case Format::kNotAModel:
+      return "not-a-model";
   }
   return "unknown";
 }
 
 std::string_view name_of(Kind kind) {
   switch (kind) {
-    case Kind::kUnknown: return "unknown";
-    case Kind::kTorchScript: return "torchscript";
-    case Kind::kExportedProgram: return "exported-program";
-    case Kind::kPickledModule: return "pickled-module";
-    case Kind::kStateDict: return "state-dict";
-    case Kind::kCheckpoint: return "checkpoint";
-    case Kind::kTensors: return "tensors";
-    case Kind::kObjects: return "objects";
+    case Kind::kUnknown:
+      return "unknown";
+    case Kind::kTorchScript:
+      return "torchscript";
+    case Kind::kExportedProgram:
+      return "exported-program";
+    case Kind::kPickledModule:
+      return "pickled-module";
+    case Kind::kStateDict:
+      return "state-dict";
+    case Kind::kCheckpoint:
+      return "checkpoint";
+    case Kind::kTensors:
+      return "tensors";
+    case Kind::kObjects:
+      return "objects";
   }
   return "unknown";
 }
@@ -44,6 +68,16 @@ std::string_view name_of(Kind kind) {
 void Artifact::add_fault(std::string member, Error error) {
   add_gap(member.empty() ? "file" : member, error.detail);
   faults.push_back({std::move(error), std::move(member)});
+}
+
+std::vector<std::int64_t> row_major_strides(const std::vector<std::int64_t>& shape) {
+  std::vector<std::int64_t> strides(shape.size(), 1);
+  for (std::size_t i = shape.size(); i-- > 1;) {
+    if (__builtin_mul_overflow(strides[i], std::max<std::int64_t>(shape[i], 1), &strides[i - 1])) {
+      strides[i - 1] = 0;
+    }
+  }
+  return strides;
 }
 
 std::optional<std::uint64_t> Tensor::element_count() const {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/bytes.h"
 #include "model/dtype.h"
@@ -15,6 +16,14 @@ using MemberId = std::uint32_t;
 
 /// A block of bytes that one or more tensors look into, as the file describes it.
 struct Storage {
+  /// A box of a row-major tensor whose bytes lie somewhere by themselves.
+  struct Piece {
+    ByteView bytes;                     ///< from the first element on
+    std::vector<std::int64_t> offsets;  ///< of the box in the tensor, in elements
+    std::vector<std::int64_t> sizes;
+    std::vector<std::int64_t> strides;  ///< of the box in `bytes`, in elements
+  };
+
   std::string key;                  ///< its name in the file; free text, never a path to open
   DType dtype = DType::kUnknown;    ///< element type of its first mention (uint8 when untyped)
   std::uint64_t declared_bytes = 0; ///< element count of the file times item size
@@ -26,6 +35,10 @@ struct Storage {
   /// `bytes` lie in the inflated contents of an outer member, which the artifact keeps alive, and not
   /// in the file; their offset counts on from that member's.
   bool inflated = false;
+  /// The parts of a storage that lies in several places: those of a sharded tensor. `bytes` is empty
+  /// then; the boxes cover a tensor of `pieces_shape` without a hole.
+  std::vector<Piece> pieces;
+  std::vector<std::int64_t> pieces_shape;
   bool big_endian = false;          ///< multi-byte elements must be swapped
 };
 

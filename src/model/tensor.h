@@ -60,4 +60,8 @@ struct Tensor {
   [[nodiscard]] std::optional<std::uint64_t> elements_reached() const;
 };
 
+/// Strides of a row-major tensor of this shape. A size of 0 counts as 1, as in torch; a stride that
+/// does not fit into 64 bits is 0.
+[[nodiscard]] std::vector<std::int64_t> row_major_strides(const std::vector<std::int64_t>& shape);
+
 }  // namespace torchvet

@@ -1,0 +1,131 @@
+#include "formats/dcp_items.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/checked.h"
+#include "formats/pickle/machine.h"
+#include "formats/pickle/torch_objects.h"
+#include "formats/zip.h"
+
+namespace torchvet {
+
+DcpFiles::File& DcpFiles::open(const DcpItem& item, const std::string& name) {
+  const auto [at, added] = files_.emplace(item.file, File());
+  File& file = at->second;
+  if (!added) return file;
+  const Result<std::shared_ptr<Source>> source = metadata_.sibling(item.file);
+  if (!source) {
+    const bool unsafe = source.error().code == ErrorCode::kUnsafePath;
+    artifact_.add_fault(item.file,
+                        {unsafe ? ErrorCode::kUnsafePath : ErrorCode::kShardMissing, 0,
+                         (unsafe ? "" : "the shard is missing: ") + source.error().detail + "; `" +
+                             name + "` should be in it"});
+    return file;
+  }
+  file.source = *source;
+  file.member = static_cast<MemberId>(artifact_.members.size());
+  Member member;
+  member.name = item.file;
+  member.data = file.source->bytes().range();
+  member.size = file.source->bytes().size();
+  artifact_.source.size += member.size;
+  artifact_.members.push_back(std::move(member));
+  return file;
+}
+
+std::optional<ByteView> DcpFiles::bytes_of(const DcpItem& item, const std::string& name) {
+  File& file = open(item, name);
+  if (!file.source) return std::nullopt;
+  const ByteView whole = file.source->bytes();
+  const Result<ByteView> bytes = whole.slice(item.offset, item.length);
+  if (!bytes) {
+    artifact_.add_fault(
+        item.file, {ErrorCode::kTruncated, whole.size(),
+                    "`" + name + "` should lie at byte " + std::to_string(item.offset) + ": it " +
+                        bytes.error().detail});
+    return std::nullopt;
+  }
+  file.items.emplace_back(ByteRange{item.offset, item.length}, name);
+  return *bytes;
+}
+
+MemberId DcpFiles::member_of(const DcpItem& item) const { return files_.at(item.file).member; }
+
+std::optional<DcpFiles::Description> DcpFiles::describe(ByteView pickle) const {
+  Artifact scratch;
+  PickleProgram program;
+  if (!run_pickle(pickle, limits_, scratch.objects, program)) return std::nullopt;
+  Description description;
+  const StorageResolver resolve = [&](const StorageRequest& request) {
+    description.key = request.key;
+    description.location = request.location;
+    description.declared_bytes =
+        checked_mul(request.numel, request.untyped ? 1 : item_size(request.dtype))
+            .value_or(UINT64_MAX);
+    scratch.storages.emplace_back().dtype = request.dtype;
+    return static_cast<StorageId>(scratch.storages.size() - 1);
+  };
+  resolve_torch_objects(scratch, 0, std::nullopt, resolve, limits_);
+  const auto* tensor = scratch.objects.as<Object::TensorRef>(program.root);
+  if (!tensor || scratch.storages.size() != 1 || !scratch.faults.empty()) return std::nullopt;
+  description.tensor = scratch.tensors[tensor->tensor];
+  return description;
+}
+
+std::optional<DcpFiles::Shard> DcpFiles::shard(ByteView bytes, const DcpItem& item,
+                                               const std::string& name) {
+  const auto wrong = [&](const std::string& why) {
+    artifact_.add_fault(item.file, {ErrorCode::kDcpBadMetadata, bytes.offset(),
+                                    "the item of `" + name + "` " + why});
+    return std::nullopt;
+  };
+  const Result<ZipDirectory> zip = read_zip_directory(bytes, limits_);
+  if (!zip) return wrong("is no file of torch.save: " + zip.error().detail);
+  const std::optional<MemberId> pickle = find_member(*zip, "data.pkl");
+  std::string buffer;
+  const Result<ByteView> text =
+      pickle ? member_bytes(bytes, zip->members[*pickle], limits_, buffer)
+             : fail(ErrorCode::kZipMemberMissing, bytes.offset(), "it has no data.pkl");
+  if (!text) return wrong("cannot be read: " + text.error().detail);
+
+  const auto [known, added] = described_.emplace(std::string(text->text()), std::nullopt);
+  if (added) known->second = describe(*text);
+  const std::optional<Description>& described = known->second;
+  if (!described) return wrong("holds no tensor");
+  const Tensor& tensor = described->tensor;
+  const std::optional<MemberId> data = find_member(*zip, "data/" + described->key);
+  if (!data) return wrong("lacks the record data/" + described->key);
+  const Result<ByteView> record = stored_bytes(bytes, zip->members[*data]);
+  if (!record) return wrong("cannot be read: " + record.error().detail);
+  const auto reached = tensor.elements_reached();
+  const auto needed = reached ? checked_mul(*reached, item_size(tensor.dtype)) : std::nullopt;
+  if (record->size() != described->declared_bytes || !needed || *needed > record->size()) {
+    return wrong("has a record of " + std::to_string(record->size()) +
+                 " bytes, not the ones that its pickle says");
+  }
+  Shard shard{tensor.dtype, tensor.shape, tensor.strides, described->location, *record};
+  const std::uint64_t begin =
+      static_cast<std::uint64_t>(tensor.storage_offset) * item_size(tensor.dtype);
+  if (*needed > 0) shard.bytes = *record->slice(begin, *needed - begin);
+  return shard;
+}
+
+void DcpFiles::check_overlaps() {
+  for (auto& [name, file] : files_) {
+    std::sort(file.items.begin(), file.items.end(),
+              [](const auto& a, const auto& b) { return a.first.offset < b.first.offset; });
+    for (std::size_t i = 1; i < file.items.size(); ++i) {
+      const auto& [before, earlier] = file.items[i - 1];
+      const auto& [range, later] = file.items[i];
+      // Both lie inside the file, so their ends fit.
+      if (before.offset + before.length <= range.offset) continue;
+      artifact_.add_contradiction(
+          name, {ErrorCode::kIndexDisagrees, range.offset,
+                 "`" + earlier + "` and `" + later + "` lie over each other in the file"});
+      break;
+    }
+  }
+}
+
+}  // namespace torchvet

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "formats/dcp_metadata.h"
+#include "io/source.h"
+#include "model/artifact.h"
+
+namespace torchvet {
+
+/// The `.distcp` files of a checkpoint. Each item in them is a whole file of torch.save: a shard of
+/// a tensor, or any other object.
+class DcpFiles {
+ public:
+  /// References must outlive this.
+  DcpFiles(Source& metadata, const Limits& limits, Artifact& artifact)
+      : metadata_(metadata), limits_(limits), artifact_(artifact) {}
+
+  /// The bytes of an item; nothing, and a fault, when its file is missing or too short.
+  [[nodiscard]] std::optional<ByteView> bytes_of(const DcpItem& item, const std::string& name);
+  /// The member that stands for an item's file, once `bytes_of` has opened it.
+  [[nodiscard]] MemberId member_of(const DcpItem& item) const;
+
+  /// The one tensor that an item holds, as torch.save described it.
+  struct Shard {
+    DType dtype = DType::kUnknown;
+    std::vector<std::int64_t> shape;
+    std::vector<std::int64_t> strides;
+    std::string location;
+    ByteView bytes;  ///< from its first element on
+  };
+  /// Nothing, and a fault, when the bytes are not those of a tensor.
+  [[nodiscard]] std::optional<Shard> shard(ByteView bytes, const DcpItem& item,
+                                           const std::string& name);
+
+  /// Items that overlap each other in one file.
+  void check_overlaps();
+
+ private:
+  struct File {
+    std::shared_ptr<Source> source;  ///< null when it could not be opened
+    MemberId member = 0;
+    std::vector<std::pair<ByteRange, std::string>> items;
+  };
+  /// What a pickle says, without its bytes; many shards have the same one.
+  struct Description {
+    Tensor tensor;
+    std::string key;
+    std::string location;
+    std::uint64_t declared_bytes = 0;
+  };
+
+  File& open(const DcpItem& item, const std::string& name);
+  std::optional<Description> describe(ByteView pickle) const;
+
+  Source& metadata_;
+  const Limits& limits_;
+  Artifact& artifact_;
+  std::unordered_map<std::string, File> files_;
+  std::unordered_map<std::string, std::optional<Description>> described_;
+};
+
+}  // namespace torchvet
