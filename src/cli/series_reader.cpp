@@ -49,14 +49,17 @@ SeriesPlace SeriesReader::place(Opened& opened) const {
 void SeriesReader::add(Opened& opened, const Opened* last, std::optional<double> step,
                        SeriesBuilder& builder) const {
   Artifact& artifact = opened.artifact;
+  Changes changes;
   if (!deadline_.over(artifact.gaps, "values")) {
-    compute_values(artifact, series_plan(artifact), settings_.limits);
+    if (last) {
+      changes = compare_values(last->artifact, artifact, builder.pairs(artifact), settings_.limits);
+    }
+    compute_values(artifact, series_plan(artifact, changes), settings_.limits);
   }
-  builder.add(artifact, step);
+  builder.add(artifact, step, changes);
   ValuePlan replaced;
   for (const MovedTensor& moved : builder.moved()) {
-    std::optional<PairFacts>& since = builder.point(moved).since;
-    since = compare_values(last->artifact, moved.before, artifact, moved.after);
+    const std::optional<PairFacts>& since = builder.point(moved).since;
     if (since && was_replaced(artifact.tensors[moved.after], *since)) {
       replaced.items.push_back({moved.after, kFingerprint});
     }

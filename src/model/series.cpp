@@ -28,12 +28,9 @@ std::string_view text_of(StaticCause cause) {
 }
 
 Movement movement(const Track& track, std::size_t to) {
-  const TrackPoint& before = track.points[to - 1];
-  const TrackPoint& after = track.points[to];
-  if (!before.form || before.form != after.form || !before.digest || !after.digest) {
-    return Movement::kUnknown;
-  }
-  return *before.digest == *after.digest ? Movement::kSame : Movement::kMoved;
+  const std::optional<bool>& moved = track.points[to].moved;
+  if (!moved) return Movement::kUnknown;
+  return *moved ? Movement::kMoved : Movement::kSame;
 }
 
 Movement movement(const Track& track) {

@@ -23,7 +23,7 @@ struct TensorForm {
 /// when the next checkpoint but one is read.
 struct TrackPoint {
   std::optional<std::uint32_t> form;  ///< index into `Series::forms`; nothing: it is not there
-  std::optional<Digest> digest;       ///< of its logical values, when they could be read
+  std::optional<bool> moved;          ///< since the checkpoint before, when that could be told
   std::uint64_t not_finite = 0;       ///< NaN and infinities
   bool counted = false;               ///< `not_finite` is known
   std::optional<PairFacts> since;     ///< against the checkpoint before, when it moved

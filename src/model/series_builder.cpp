@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -36,17 +37,17 @@ std::size_t wrapper_length(const StateDict& model) {
   return length;
 }
 
-TrackPoint point_of(const Tensor& tensor, std::uint32_t form) {
-  TrackPoint point;
-  point.form = form;
-  if (!tensor.values) return point;
-  point.digest = tensor.values->digest;
-  if ((tensor.values->computed & kMoments) != 0) {
-    point.counted = true;
-    point.not_finite =
-        tensor.values->nan + tensor.values->positive_infinity + tensor.values->negative_infinity;
-  }
-  return point;
+/// NaN and infinities of the tensors that were compared.
+std::map<TensorId, std::uint64_t> not_finite_in(const Changes& changes) {
+  std::map<TensorId, std::uint64_t> counts;
+  for (const auto& [pair, change] : changes) counts[pair.after] = change.not_finite;
+  return counts;
+}
+
+/// NaN and infinities of a tensor of the value pass.
+std::optional<std::uint64_t> not_finite_in(const Tensor& tensor) {
+  if (!tensor.values || (tensor.values->computed & kMoments) == 0) return std::nullopt;
+  return tensor.values->nan + tensor.values->positive_infinity + tensor.values->negative_infinity;
 }
 
 }  // namespace
@@ -57,19 +58,20 @@ StateDict model_of(const Artifact& artifact) {
   return {};
 }
 
-ValuePlan series_plan(const Artifact& artifact) {
-  std::map<TensorId, Quantities> wanted;
+ValuePlan series_plan(const Artifact& artifact, const Changes& changes) {
+  std::set<TensorId> wanted;
+  const std::map<TensorId, std::uint64_t> counted = not_finite_in(changes);
   for (const StateEntry& entry : model_of(artifact).entries) {
-    wanted[entry.tensor] |= kDigest | kMoments;
+    if (!counted.contains(entry.tensor)) wanted.insert(entry.tensor);
   }
   for (const OptimizerState& optimizer : artifact.optimizers) {
     for (const OptimizerEntry& entry : optimizer.state) {
-      if (entry.step_tensor) wanted[*entry.step_tensor] |= kMoments;
-      if (const auto moment = second_moment_of(entry)) wanted[*moment] |= kMoments;
+      if (entry.step_tensor) wanted.insert(*entry.step_tensor);
+      if (const auto moment = second_moment_of(entry)) wanted.insert(*moment);
     }
   }
   ValuePlan plan;
-  for (const auto& [tensor, quantities] : wanted) plan.items.push_back({tensor, quantities});
+  for (const TensorId tensor : wanted) plan.items.push_back({tensor, kMoments});
   return plan;
 }
 
@@ -80,11 +82,31 @@ std::uint32_t SeriesBuilder::form_index(const Tensor& tensor) {
   return known->second;
 }
 
-void SeriesBuilder::add(const Artifact& artifact, std::optional<double> step) {
+std::vector<TensorPair> SeriesBuilder::pairs(const Artifact& next) const {
+  std::vector<TensorPair> pairs;
+  const StateDict model = model_of(next);
+  const std::size_t wrapper = wrapper_length(model);
+  for (const StateEntry& entry : model.entries) {
+    const auto known = index_.find(entry.name.substr(wrapper));
+    if (known == index_.end()) continue;
+    const auto before = last_.find(known->second);
+    if (before == last_.end()) continue;
+    const TensorForm& form = series_.form(series_.tracks[known->second].points.back());
+    const Tensor& tensor = next.tensors[entry.tensor];
+    if (form == TensorForm{tensor.dtype, tensor.shape}) {
+      pairs.push_back({before->second, entry.tensor});
+    }
+  }
+  return pairs;
+}
+
+void SeriesBuilder::add(const Artifact& artifact, std::optional<double> step,
+                        const Changes& changes) {
   const std::size_t snapshot = series_.snapshots.size();
   series_.snapshots.push_back({artifact.source.path, step, learning_rate_is_zero(artifact)});
   for (Track& track : series_.tracks) track.points.emplace_back();
   moved_.clear();
+  const std::map<TensorId, std::uint64_t> compared = not_finite_in(changes);
   const StateDict model = model_of(artifact);
   const std::size_t wrapper = wrapper_length(model);
   std::map<std::size_t, TensorId> here;
@@ -101,14 +123,23 @@ void SeriesBuilder::add(const Artifact& artifact, std::optional<double> step) {
     Track& track = series_.tracks[at];
     if (track.points[snapshot].form) continue;  // a second entry of one name
     track.is_parameter = tensor.role == TensorRole::kParameter;
-    track.points[snapshot] = point_of(tensor, form_index(tensor));
     places_[at] = place;
     here[at] = entry.tensor;
+    TrackPoint& point = track.points[snapshot];
+    point.form = form_index(tensor);
+    const auto counted = compared.find(entry.tensor);
+    const std::optional<std::uint64_t> not_finite =
+        counted != compared.end() ? counted->second : not_finite_in(tensor);
+    point.counted = not_finite.has_value();
+    point.not_finite = not_finite.value_or(0);
     const auto before = last_.find(at);
-    if (before == last_.end() || !is_floating_point(tensor.dtype)) continue;
-    if (movement(track, snapshot) == Movement::kMoved) {
-      moved_.push_back({at, before->second, entry.tensor});
-    }
+    if (before == last_.end()) continue;
+    const auto change = changes.find({before->second, entry.tensor});
+    if (change == changes.end()) continue;
+    point.moved = !change->second.same;
+    if (!*point.moved) continue;
+    point.since = change->second.sums;
+    if (is_floating_point(tensor.dtype)) moved_.push_back({at, entry.tensor});
   }
   last_ = std::move(here);
 }

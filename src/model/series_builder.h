@@ -15,28 +15,32 @@ namespace torchvet {
 /// entries when the file holds no model.
 [[nodiscard]] StateDict model_of(const Artifact& artifact);
 
-/// What a series must know of the numbers of each checkpoint: digests and counts of the model's
-/// tensors, and of the optimizer the stored steps and the second moments.
-[[nodiscard]] ValuePlan series_plan(const Artifact& artifact);
+/// What a series must know of the numbers of a checkpoint besides its `changes`: counts of the
+/// model's tensors that were not compared, and of the optimizer the stored steps and the second
+/// moments.
+[[nodiscard]] ValuePlan series_plan(const Artifact& artifact, const Changes& changes);
 
-/// A tensor that may have moved: the same name and form in two neighbouring checkpoints, and
-/// digests that differ.
+/// A floating-point tensor that moved.
 struct MovedTensor {
   std::size_t track = 0;
-  TensorId before = 0, after = 0;
+  TensorId after = 0;
 };
 
 /// Takes checkpoints one by one, oldest first, and keeps what `Series` promises. The caller holds
 /// the newest two artifacts; the builder none.
 ///
-///     builder.add(artifact, step);
-///     for (const MovedTensor& moved : builder.moved()) builder.point(moved).since = compare(...);
+///     const Changes changes = compare_values(last, artifact, builder.pairs(artifact), limits);
+///     compute_values(artifact, series_plan(artifact, changes), limits);
+///     builder.add(artifact, step, changes);
 class SeriesBuilder {
  public:
   explicit SeriesBuilder(std::string order) { series_.order = std::move(order); }
 
-  /// Adds a checkpoint whose values of `series_plan` are known.
-  void add(const Artifact& artifact, std::optional<double> step);
+  /// Tensors of the checkpoint that was added last, and what has their names and forms in the next:
+  /// what is to be compared.
+  [[nodiscard]] std::vector<TensorPair> pairs(const Artifact& next) const;
+  /// Adds a checkpoint whose values of `series_plan` are known. `changes`: of its `pairs`.
+  void add(const Artifact& artifact, std::optional<double> step, const Changes& changes);
   /// Floating-point tensors that moved from the last checkpoint but one to the last.
   [[nodiscard]] const std::vector<MovedTensor>& moved() const { return moved_; }
   [[nodiscard]] TrackPoint& point(const MovedTensor& moved) {

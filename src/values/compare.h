@@ -1,17 +1,20 @@
 #pragma once
 
-#include <optional>
+#include <vector>
 
+#include "core/limits.h"
 #include "model/artifact.h"
 #include "model/pair_facts.h"
 
 namespace torchvet {
 
-/// Compares the numbers of two tensors of the same floating-point type (64, 32 or 16 bits) and
-/// shape, which may lie in two files. Nothing when their types or shapes differ, when there is no
-/// element, or when the bytes of one are absent, out of range or compressed. Each byte of both is
-/// read once; the sums are made in double, in an order that is always the same.
-[[nodiscard]] std::optional<PairFacts> compare_values(const Artifact& before, TensorId before_id,
-                                                      const Artifact& after, TensorId after_id);
+/// Compares tensors of two checkpoints, each byte of both read once. A pair is left out when its
+/// types or shapes differ, when the bytes of one are absent, out of range or compressed beyond the
+/// limits, and when its elements name the same bytes over and over (`Limits::value_ratio`). The
+/// facts are the same for any number of `threads`; 0, or more than there are processors, is one for
+/// each. Memory is bounded as that of `compute_values` is, once for each checkpoint.
+[[nodiscard]] Changes compare_values(const Artifact& before, const Artifact& after,
+                                     const std::vector<TensorPair>& pairs, const Limits& limits,
+                                     unsigned threads = 0);
 
 }  // namespace torchvet

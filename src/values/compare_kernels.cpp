@@ -4,7 +4,8 @@
 //
 // A block is first looked at as if all its numbers were finite. One that is not makes the sums of
 // the block NaN or infinite: it is then looked at again, one pair after the other, and such pairs
-// are left out. So is a block of float64 whose squares overflow: its sums stay infinite.
+// are counted and left out. So is a block of float64 whose squares overflow: its sums stay
+// infinite.
 #include "values/compare_kernels.h"
 
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
@@ -13,7 +14,6 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -25,8 +25,6 @@
 #ifndef TORCHVET_VALUES_COMPARE_ONCE
 #define TORCHVET_VALUES_COMPARE_ONCE
 namespace torchvet {
-
-inline constexpr std::size_t kPairBlock = 2048;  ///< pairs looked at together
 
 struct PairLanes {
   std::array<double, kLanes> before{}, after{}, difference{}, dot{};
@@ -152,13 +150,6 @@ bool is_finite(const PairFacts& facts) {
          std::isfinite(facts.difference_squared) && std::isfinite(facts.dot);
 }
 
-void add(PairFacts& sums, const PairFacts& more) {
-  sums.before_squared += more.before_squared;
-  sums.after_squared += more.after_squared;
-  sums.difference_squared += more.difference_squared;
-  sums.dot += more.dot;
-}
-
 double number_at(DType dtype, const std::uint8_t* bytes, std::size_t at) {
   switch (dtype) {
     case DType::kFloat64: {
@@ -186,20 +177,22 @@ double number_at(DType dtype, const std::uint8_t* bytes, std::size_t at) {
   }
 }
 
-/// One after the other, leaving out what is not finite.
-PairFacts carefully(DType dtype, const std::uint8_t* before, const std::uint8_t* after,
+/// One after the other.
+PairBlock carefully(DType dtype, const std::uint8_t* before, const std::uint8_t* after,
                     std::size_t count) {
-  PairFacts sums;
+  PairBlock block;
   for (std::size_t i = 0; i < count; ++i) {
     const double a = number_at(dtype, before, i), b = number_at(dtype, after, i);
+    block.not_finite += std::isfinite(b) ? 0 : 1;
     if (!std::isfinite(a) || !std::isfinite(b)) continue;
-    add(sums, {a * a, b * b, (b - a) * (b - a), a * b});
+    block.sums.add({a * a, b * b, (b - a) * (b - a), a * b});
   }
-  return sums;
+  return block;
 }
 
-PairFacts block_of(DType dtype, const std::uint8_t* before, const std::uint8_t* after,
-                   std::size_t count) {
+/// A multiple of kLanes pairs, as if all numbers were finite.
+PairFacts quickly(DType dtype, const std::uint8_t* before, const std::uint8_t* after,
+                  std::size_t count) {
   PairLanes lanes;
   if (dtype == DType::kFloat32) {
     HWY_DYNAMIC_DISPATCH(float32_pairs)(before, after, count, lanes);
@@ -215,25 +208,23 @@ PairFacts block_of(DType dtype, const std::uint8_t* before, const std::uint8_t* 
 
 }  // namespace
 
-bool comparable(DType dtype) {
+bool has_pair_sums(DType dtype) {
   return dtype == DType::kFloat64 || dtype == DType::kFloat32 || dtype == DType::kFloat16 ||
          dtype == DType::kBFloat16;
 }
 
-void add_pairs(DType dtype, const std::uint8_t* before, const std::uint8_t* after,
-               std::uint64_t size, PairFacts& sums) {
+PairBlock look_at_pairs(DType dtype, const std::uint8_t* before, const std::uint8_t* after,
+                        std::uint64_t size) {
   const std::uint64_t item = item_size(dtype);
   const std::uint64_t count = size / item;
-  for (std::uint64_t at = 0; at < count; at += kPairBlock) {
-    const std::uint8_t *old_block = before + at * item, *new_block = after + at * item;
-    const std::uint64_t here = std::min<std::uint64_t>(kPairBlock, count - at);
-    const std::uint64_t grouped = here / kLanes * kLanes;
-    PairFacts block = block_of(dtype, old_block, new_block, grouped);
-    if (!is_finite(block)) block = carefully(dtype, old_block, new_block, grouped);
-    add(block,
-        carefully(dtype, old_block + grouped * item, new_block + grouped * item, here - grouped));
-    add(sums, block);
-  }
+  const std::uint64_t grouped = count / kLanes * kLanes;
+  PairBlock block{.sums = quickly(dtype, before, after, grouped)};
+  if (!is_finite(block.sums)) block = carefully(dtype, before, after, grouped);
+  const PairBlock rest =
+      carefully(dtype, before + grouped * item, after + grouped * item, count - grouped);
+  block.sums.add(rest.sums);
+  block.not_finite += rest.not_finite;
+  return block;
 }
 
 }  // namespace torchvet

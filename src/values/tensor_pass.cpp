@@ -43,17 +43,15 @@ Quantities TensorPass::unknowable(const Tensor& tensor) {
   return none;
 }
 
-TensorPass::TensorPass(const Tensor& tensor, Quantities quantities, ByteView storage,
-                       bool big_endian, std::vector<double> bounds,
-                       std::shared_ptr<const std::string> owner)
+TensorPass::TensorPass(const Tensor& tensor, Quantities quantities, TensorBytes bytes,
+                       std::vector<double> bounds)
     : dtype_(tensor.dtype),
       quantities_(quantities),
       count_(tensor.element_count().value_or(0)),
-      bytes_(as_bytes_lie(tensor).value_or(tensor), storage, big_endian),
-      bounds_(std::move(bounds)),
-      owner_(std::move(owner)) {
+      bytes_(std::move(bytes)),
+      bounds_(std::move(bounds)) {
   if (counts_packed_numbers(dtype_)) {
-    surplus_ = bytes_.size() * numbers_per_element(dtype_) - count_;
+    surplus_ = bytes_.size * numbers_per_element(dtype_) - count_;
   }
   if (wants(kSums | kHistogram)) quantities_ |= kMoments;
   if (wants(kDigest)) digester_.emplace();
@@ -73,8 +71,8 @@ std::vector<float> TensorPass::last_numbers(std::uint8_t byte) const {
 }
 
 void TensorPass::look_at(Piece& piece) const {
-  if (bytes_.gathers()) piece.scratch.resize(kPieceBytes);
-  piece.bytes = bytes_.read(piece.at, piece.size, piece.scratch.data());
+  if (bytes_.logical.gathers()) piece.scratch.resize(kPieceBytes);
+  piece.bytes = bytes_.logical.read(piece.at, piece.size, piece.scratch.data());
   piece.numbers = {};
   piece.histogram.reset();
   piece.fingerprint.reset();

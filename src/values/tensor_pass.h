@@ -5,19 +5,15 @@
 #include <optional>
 #include <vector>
 
-#include "core/bytes.h"
 #include "core/digest.h"
 #include "model/tensor.h"
 #include "values/init_fingerprint.h"
-#include "values/logical_bytes.h"
 #include "values/numbers.h"
+#include "values/piece_pipeline.h"
 #include "values/rows.h"
+#include "values/tensor_bytes.h"
 
 namespace torchvet {
-
-/// Bytes of a tensor that are looked at together: a multiple of 16 elements of any type, small
-/// enough to stay in the second cache.
-inline constexpr std::uint64_t kPieceBytes = 256ull * 1024;
 
 class TensorPass;
 
@@ -43,12 +39,11 @@ class TensorPass {
   /// Quantities that a type of element or a shape does not have.
   [[nodiscard]] static Quantities unknowable(const Tensor& tensor);
 
-  /// `owner` keeps the bytes alive when they are not in the mapped file. Preconditions: those of
-  /// `LogicalBytes`; `quantities` has nothing unknowable.
-  TensorPass(const Tensor& tensor, Quantities quantities, ByteView storage, bool big_endian,
-             std::vector<double> bounds, std::shared_ptr<const std::string> owner);
+  /// Precondition: `quantities` has nothing unknowable.
+  TensorPass(const Tensor& tensor, Quantities quantities, TensorBytes bytes,
+             std::vector<double> bounds);
 
-  [[nodiscard]] std::uint64_t size() const { return bytes_.size(); }
+  [[nodiscard]] std::uint64_t size() const { return bytes_.size; }
 
   /// Thread-safe.
   void look_at(Piece& piece) const;
@@ -64,9 +59,8 @@ class TensorPass {
   DType dtype_;
   Quantities quantities_;
   std::uint64_t count_;
-  LogicalBytes bytes_;
+  TensorBytes bytes_;
   std::vector<double> bounds_;
-  std::shared_ptr<const std::string> owner_;
   std::uint64_t surplus_ = 0;  ///< numbers of a packed type that the last byte has too many
 
   double first_ = 0;

@@ -12,40 +12,21 @@
 // there (`Limits::value_ratio`), beyond which tensors are left as gaps.
 #include "values/values.h"
 
-#include <fmt/format.h>
-#include <oneapi/tbb/parallel_pipeline.h>
-#include <oneapi/tbb/task_arena.h>
-
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
-#include "core/checked.h"
-#include "values/inflate.h"
 #include "values/init_bounds.h"
+#include "values/piece_pipeline.h"
+#include "values/tensor_bytes.h"
 #include "values/tensor_pass.h"
 
 namespace torchvet {
 namespace {
-
-constexpr std::uint64_t kFreeBytes = 256ull << 20;  ///< below this no view is called too costly
-constexpr std::uint64_t kAloneBytes = 1ull << 20;   ///< less is not worth waking other threads
-constexpr std::size_t kMostInFlight = 64;
-
-/// Everything the values of a tensor depend on, apart from its name.
-using View = std::tuple<StorageId, DType, std::int64_t, std::vector<std::int64_t>,
-                        std::vector<std::int64_t>, bool, bool>;
-
-View view_of(const Tensor& tensor) {
-  return {*tensor.storage, tensor.dtype,     tensor.storage_offset, tensor.shape,
-          tensor.strides,  tensor.conjugate, tensor.negative};
-}
 
 /// The plan without repetitions, ordered by storage: (storage, tensor) -> quantities.
 using OrderedPlan = std::map<std::pair<StorageId, TensorId>, Quantities>;
@@ -54,7 +35,10 @@ using OrderedPlan = std::map<std::pair<StorageId, TensorId>, Quantities>;
 class Feeder {
  public:
   Feeder(Artifact& artifact, const ValuePlan& plan, const Limits& limits)
-      : artifact_(artifact), limits_(limits), ordered_(order(plan)), at_(ordered_.begin()) {
+      : artifact_(artifact),
+        opener_(artifact, limits),
+        ordered_(order(plan, limits.value_ratio)),
+        at_(ordered_.begin()) {
     join_equal_views();
   }
 
@@ -90,7 +74,7 @@ class Feeder {
   }
 
  private:
-  OrderedPlan order(const ValuePlan& plan) {
+  OrderedPlan order(const ValuePlan& plan, std::uint64_t ratio) {
     OrderedPlan ordered;
     std::map<TensorId, std::string_view> without_storage;
     for (const ValuePlan::Item& item : plan.items) {
@@ -99,10 +83,8 @@ class Feeder {
       const Quantities known = tensor.values ? tensor.values->computed : 0;
       if ((item.quantities & ~known) == 0) continue;
       if (tensor.layout == Layout::kMeta) continue;  // it has a shape and no values
-      if (tensor.layout != Layout::kStrided) {
-        without_storage.emplace(item.tensor, "its layout is not strided");
-      } else if (!tensor.storage || *tensor.storage >= artifact_.storages.size()) {
-        without_storage.emplace(item.tensor, "it has no storage");
+      if (const auto why = TensorOpener::without_storage(artifact_, tensor); !why.empty()) {
+        without_storage.emplace(item.tensor, why);
       } else {
         ordered[{*tensor.storage, item.tensor}] |= item.quantities | known;
       }
@@ -115,7 +97,7 @@ class Feeder {
       if (key.first != last) bytes_ += artifact_.storages[key.first].bytes.size();
       last = key.first;
     }
-    allowed_ = std::max(checked_mul(bytes_, limits_.value_ratio).value_or(UINT64_MAX), kFreeBytes);
+    allowed_ = allowed_bytes(bytes_, ratio);
     return ordered;
   }
 
@@ -137,53 +119,20 @@ class Feeder {
   }
 
   void begin(TensorId id, Quantities wanted) {
-    Tensor& tensor = artifact_.tensors[id];
-    const Storage& storage = artifact_.storages[*tensor.storage];
-    if (!opened_ || *opened_ != *tensor.storage) {
-      opened_ = *tensor.storage;
-      open_ = open(storage);
-    }
-    if (!open_) return refuse(id, open_.error().detail);
-    const std::uint64_t item = item_size(tensor.dtype);
-    const std::optional<Tensor> bytes = as_bytes_lie(tensor);
-    const std::optional<std::uint64_t> reached = bytes ? bytes->elements_reached() : std::nullopt;
-    const std::optional<std::uint64_t> needed = reached ? checked_mul(*reached, item) : reached;
-    const std::optional<std::uint64_t> count = bytes ? bytes->element_count() : std::nullopt;
-    if (item == 0 || !needed || !count) {
-      return refuse(id, "its element type or its shape makes no sense");
-    }
-    if (*needed > open_->size()) {
-      return refuse(
-          id, fmt::format("it reaches {} bytes into a storage of {}", *needed, open_->size()));
-    }
-    const std::uint64_t size = checked_mul(*count, item).value_or(UINT64_MAX);
-    if (size > allowed_) return refuse(id, "its elements name the same bytes over and over");
-    allowed_ -= size;
+    const Tensor& tensor = artifact_.tensors[id];
+    tl::expected<TensorBytes, std::string> bytes = opener_.open(tensor);
+    if (!bytes) return refuse(id, std::move(bytes.error()));
+    if (bytes->size > allowed_) return refuse(id, "its elements name the same bytes over and over");
+    allowed_ -= bytes->size;
     wanted &= ~TensorPass::unknowable(tensor);
     std::vector<double> bounds;
     if ((wanted & kFingerprint) != 0) {
       if (!index_) index_.emplace(artifact_);
       bounds = candidate_bounds(tensor, *index_);
     }
-    tensor_ = std::make_shared<TensorPass>(tensor, wanted, *open_, storage.big_endian,
-                                           std::move(bounds), inflated_);
+    tensor_ = std::make_shared<TensorPass>(tensor, wanted, std::move(*bytes), std::move(bounds));
     id_ = id;
     done_ = 0;
-  }
-
-  Result<ByteView> open(const Storage& storage) {
-    inflated_.reset();
-    if (!storage.present) {
-      return fail(ErrorCode::kStorageMissing, 0, "the file does not hold its bytes");
-    }
-    if (!storage.compressed) return storage.bytes;
-    if (!storage.member || *storage.member >= artifact_.members.size()) {
-      return fail(ErrorCode::kStorageBadReference, storage.bytes.offset(),
-                  "its compressed bytes belong to no archive member");
-    }
-    const auto buffer = std::make_shared<std::string>();
-    inflated_ = buffer;
-    return inflate_member(storage.bytes, artifact_.members[*storage.member], limits_, *buffer);
   }
 
   void refuse(TensorId id, std::string why) {
@@ -196,7 +145,7 @@ class Feeder {
   }
 
   Artifact& artifact_;
-  const Limits& limits_;
+  TensorOpener opener_;
   std::uint64_t bytes_ = 0;
   std::uint64_t allowed_ = 0;  ///< logical bytes that may still be walked
   OrderedPlan ordered_;
@@ -204,10 +153,6 @@ class Feeder {
   std::vector<std::pair<TensorId, TensorId>> copies_;  ///< copy, original
   std::map<TensorId, std::string> refused_;            ///< why they could not be read
   std::optional<TensorIndex> index_;
-
-  std::optional<StorageId> opened_;
-  Result<ByteView> open_;
-  std::shared_ptr<const std::string> inflated_;
 
   std::shared_ptr<TensorPass> tensor_;  ///< of which pieces are left
   TensorId id_ = 0;
@@ -220,61 +165,15 @@ void take(Artifact& artifact, Piece& piece) {
   piece.tensor.reset();
 }
 
-void run_alone(Artifact& artifact, Feeder& feeder) {
-  Piece piece;
-  while (feeder.next(piece)) {
-    piece.tensor->look_at(piece);
-    take(artifact, piece);
-  }
-}
-
-void run_pipeline(Artifact& artifact, Feeder& feeder, std::size_t threads) {
-  namespace tbb = oneapi::tbb;
-  std::mutex mutex;  // guards what is free
-  const std::size_t in_flight = std::min(2 * threads, kMostInFlight);
-  std::vector<Piece> pieces(in_flight);
-  std::vector<Piece*> free;
-  for (Piece& piece : pieces) free.push_back(&piece);
-  const auto hand_out = [&](tbb::flow_control& control) -> Piece* {
-    Piece* piece = nullptr;
-    {
-      const std::lock_guard lock(mutex);
-      piece = free.back();
-      free.pop_back();
-    }
-    if (!feeder.next(*piece)) control.stop();
-    return piece;
-  };
-  const auto look = [](Piece* piece) {
-    piece->tensor->look_at(*piece);
-    return piece;
-  };
-  const auto take_back = [&](Piece* piece) {
-    take(artifact, *piece);
-    const std::lock_guard lock(mutex);
-    free.push_back(piece);
-  };
-  tbb::parallel_pipeline(
-      in_flight, tbb::make_filter<void, Piece*>(tbb::filter_mode::serial_in_order, hand_out) &
-                     tbb::make_filter<Piece*, Piece*>(tbb::filter_mode::parallel, look) &
-                     tbb::make_filter<Piece*, void>(tbb::filter_mode::serial_in_order, take_back));
-}
-
 }  // namespace
 
 void compute_values(Artifact& artifact, const ValuePlan& plan, const Limits& limits,
                     unsigned threads) {
   Feeder feeder(artifact, plan, limits);
-  // oneTBB writes to standard error when it is asked for more than there are.
-  const std::size_t processors =
-      static_cast<std::size_t>(oneapi::tbb::this_task_arena::max_concurrency());
-  const std::size_t most = threads == 0 ? processors : std::min<std::size_t>(threads, processors);
-  if (most == 1 || feeder.bytes() < kAloneBytes) {
-    run_alone(artifact, feeder);
-  } else {
-    oneapi::tbb::task_arena arena(static_cast<int>(most));
-    arena.execute([&] { run_pipeline(artifact, feeder, most); });
-  }
+  run_pieces<Piece>(
+      feeder.bytes(), threads, [&](Piece& piece) { return feeder.next(piece); },
+      [](Piece& piece) { piece.tensor->look_at(piece); },
+      [&](Piece& piece) { take(artifact, piece); });
   feeder.copy_equal_views();
 }
 

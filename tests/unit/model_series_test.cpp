@@ -52,13 +52,26 @@ Artifact checkpoint(std::string path, const std::vector<NamedValue>& tensors,
   return artifact;
 }
 
+/// What a comparison of the values that stand for the numbers gives.
+Changes changes(const Artifact& before, const Artifact& after, const SeriesBuilder& builder) {
+  Changes found;
+  for (const TensorPair& pair : builder.pairs(after)) {
+    const bool same =
+        before.tensors[pair.before].values->digest == after.tensors[pair.after].values->digest;
+    found[pair] = {.same = same};
+  }
+  return found;
+}
+
 Series series_of(const std::deque<Artifact>& artifacts) {
   std::vector<SeriesPlace> places;
   for (const Artifact& artifact : artifacts) places.push_back(place_of(artifact));
   const SeriesOrder order = order_series(places);
   SeriesBuilder builder(order.text);
   for (std::size_t i = 0; i < order.index.size(); ++i) {
-    builder.add(artifacts[order.index[i]], order.steps[i]);
+    const Artifact& next = artifacts[order.index[i]];
+    builder.add(next, order.steps[i],
+                i == 0 ? Changes() : changes(artifacts[order.index[i - 1]], next, builder));
   }
   return builder.series(artifacts[order.index.back()]);
 }
@@ -187,27 +200,65 @@ TEST_CASE("tensors stand in the order of the newest checkpoint that has them") {
   CHECK_FALSE(series.tracks[3].points[1].form);
 }
 
-TEST_CASE("what moved is named with its two tensors, and only in the last interval") {
+TEST_CASE("tensors are paired by name, and what moved is named, only in the last interval") {
   const std::deque<Artifact> files = {checkpoint("1.pt", {{"a", 1}, {"b", 1}, {"c", 1}}),
                                       checkpoint("2.pt", {{"c", 1}, {"b", 2}, {"a", 3}}),
                                       checkpoint("3.pt", {{"c", 4}, {"b", 2}, {"a", 3}})};
   SeriesBuilder builder("the order given");
-  std::vector<std::vector<std::pair<TensorId, TensorId>>> moved;
-  for (const Artifact& file : files) {
-    builder.add(file, std::nullopt);
+  std::vector<std::vector<TensorPair>> pairs;
+  std::vector<std::vector<TensorId>> moved;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    pairs.push_back(builder.pairs(files[i]));
+    builder.add(files[i], std::nullopt,
+                i == 0 ? Changes() : changes(files[i - 1], files[i], builder));
     moved.emplace_back();
-    for (const MovedTensor& one : builder.moved()) moved.back().emplace_back(one.before, one.after);
+    for (const MovedTensor& one : builder.moved()) moved.back().push_back(one.after);
   }
-  using Pairs = std::vector<std::pair<TensorId, TensorId>>;
-  CHECK(moved == std::vector<Pairs>{{}, {{1, 1}, {0, 2}}, {{0, 0}}});
+  using Pairs = std::vector<TensorPair>;
+  CHECK(pairs == std::vector<Pairs>{{}, {{2, 0}, {1, 1}, {0, 2}}, {{0, 0}, {1, 1}, {2, 2}}});
+  CHECK(moved == std::vector<std::vector<TensorId>>{{}, {1, 2}, {0}});
+}
+
+TEST_CASE("what is compared is not counted again, nor paired when its form is another") {
+  std::deque<Artifact> files = {checkpoint("1.pt", {{"a", 1}, {"b", 1}, {"c", 1}}),
+                                checkpoint("2.pt", {{"a", 2}, {"b", 2}, {"new", 2}})};
+  files[1].tensors[1].dtype = DType::kFloat16;
+  SeriesBuilder builder("the order given");
+  builder.add(files[0], std::nullopt, {});
+  REQUIRE(builder.pairs(files[1]) == std::vector<TensorPair>{{0, 0}});
+  const Changes found = {{{0, 0}, {.same = false, .not_finite = 7, .sums = PairFacts{4, 9, 1, 6}}}};
+  const auto planned = [&](const Changes& changes) {
+    std::vector<TensorId> tensors;
+    for (const ValuePlan::Item& item : series_plan(files[1], changes).items) {
+      tensors.push_back(item.tensor);
+    }
+    return tensors;
+  };
+  CHECK(planned(found) == std::vector<TensorId>{1, 2});
+  CHECK(planned({}) == std::vector<TensorId>{0, 1, 2});
+  files[1].tensors[1].values->computed = kMoments;
+  files[1].tensors[1].values->nan = 3;
+  builder.add(files[1], std::nullopt, found);
+  const Series series = builder.series(files[1]);
+  REQUIRE(names(series) == std::vector<std::string>{"a", "b", "new", "c"});
+  const auto point = [&](std::size_t track) { return series.tracks[track].points[1]; };
+  CHECK(point(0).moved == true);
+  CHECK(point(0).counted);
+  CHECK(point(0).not_finite == 7);
+  REQUIRE(point(0).since);
+  CHECK(point(0).since->growth() == 1.5);
+  CHECK_FALSE(point(1).moved);
+  CHECK(point(1).not_finite == 3);
+  CHECK_FALSE(point(2).moved);
+  CHECK_FALSE(point(2).counted);
 }
 
 TEST_CASE("the median of the others leaves one matrix out, and needs two others") {
   std::deque<Artifact> files = {checkpoint("1.pt", {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}}),
                                 checkpoint("2.pt", {{"a", 2}, {"b", 2}, {"c", 2}, {"d", 1}})};
   SeriesBuilder builder("the order given");
-  builder.add(files[0], std::nullopt);
-  builder.add(files[1], std::nullopt);
+  builder.add(files[0], std::nullopt, {});
+  builder.add(files[1], std::nullopt, changes(files[0], files[1], builder));
   double growth = 1;
   for (const MovedTensor& moved : builder.moved()) {
     builder.point(moved).since = PairFacts{1, growth * growth, 0, 0};

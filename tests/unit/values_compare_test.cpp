@@ -44,8 +44,14 @@ Held row(DType dtype, const std::vector<T>& numbers) {
   return Held(dtype, {static_cast<std::int64_t>(numbers.size())}, {1}, packed(numbers));
 }
 
+std::optional<ChangeFacts> change_of(const Held& before, const Held& after) {
+  const Changes changes = compare_values(before.artifact, after.artifact, {{0, 0}}, {});
+  return changes.empty() ? std::nullopt : std::optional(changes.at({0, 0}));
+}
+
 std::optional<PairFacts> compared(const Held& before, const Held& after) {
-  return compare_values(before.artifact, 0, after.artifact, 0);
+  const std::optional<ChangeFacts> change = change_of(before, after);
+  return change ? change->sums : std::nullopt;
 }
 
 void check_equal(const PairFacts& facts, double before, double after, double difference,
