@@ -1,6 +1,7 @@
 // The four sums of a comparison, for each instruction set that Highway knows. As in kernels.cpp the
 // order of additions is fixed: pair i of a call goes into lane i mod 16, and the lanes are added in
-// one order at the end. All is done in double, in which products of float32 are exact.
+// one order at the end. All is done in double, in which products of float32 are exact, so that a
+// fused multiply-add gives the same as two operations; where they are not, none is used.
 //
 // A block is first looked at as if all its numbers were finite. One that is not makes the sums of
 // the block NaN or infinite: it is then looked at again, one pair after the other, and such pairs
@@ -11,6 +12,7 @@
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "values/compare_kernels.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -25,6 +27,12 @@
 #ifndef TORCHVET_VALUES_COMPARE_ONCE
 #define TORCHVET_VALUES_COMPARE_ONCE
 namespace torchvet {
+
+/// How far behind what is looked at the memory is asked for what comes. Processors do so
+/// themselves, but one stream at a time and not over the end of a page, and here arithmetic waits
+/// for two.
+inline constexpr std::size_t kAhead = 4096;
+inline constexpr std::size_t kCacheLine = 64;
 
 struct PairLanes {
   std::array<double, kLanes> before{}, after{}, difference{}, dot{};
@@ -48,7 +56,16 @@ struct PairSums {
     }
   }
 
-  HWY_INLINE void add(std::size_t at, DoubleVector old_number, DoubleVector new_number) {
+  /// Numbers of which products, though not the square of a difference, are exact in double.
+  HWY_INLINE void add_narrow(std::size_t at, DoubleVector old_number, DoubleVector new_number) {
+    const DoubleVector change = hn::Sub(new_number, old_number);
+    before[at] = hn::MulAdd(old_number, old_number, before[at]);
+    after[at] = hn::MulAdd(new_number, new_number, after[at]);
+    difference[at] = hn::Add(difference[at], hn::Mul(change, change));
+    dot[at] = hn::MulAdd(old_number, new_number, dot[at]);
+  }
+
+  HWY_INLINE void add_wide(std::size_t at, DoubleVector old_number, DoubleVector new_number) {
     const DoubleVector change = hn::Sub(new_number, old_number);
     before[at] = hn::Add(before[at], hn::Mul(old_number, old_number));
     after[at] = hn::Add(after[at], hn::Mul(new_number, new_number));
@@ -67,33 +84,26 @@ struct PairSums {
   }
 };
 
-HWY_INLINE void add_vectors(PairSums& sums, std::size_t at, DoubleVector before,
-                            DoubleVector after) {
-  sums.add(at, before, after);
-}
-
-HWY_INLINE void add_vectors(PairSums& sums, std::size_t at, FloatVector before, FloatVector after) {
-#if HWY_TARGET == HWY_SCALAR
-  sums.add(at, hn::PromoteTo(Doubles(), before), hn::PromoteTo(Doubles(), after));
-#else
-  const hn::Half<Floats> half;
-  sums.add(2 * at, hn::PromoteTo(Doubles(), hn::LowerHalf(half, before)),
-           hn::PromoteTo(Doubles(), hn::LowerHalf(half, after)));
-  sums.add(2 * at + 1, hn::PromoteTo(Doubles(), hn::UpperHalf(half, before)),
-           hn::PromoteTo(Doubles(), hn::UpperHalf(half, after)));
-#endif
-}
-
 /// `count` pairs, a multiple of kLanes.
-template <typename D, typename Load>
+template <typename Load, bool kNarrow>
 void pair_block(const std::uint8_t* before, const std::uint8_t* after, std::size_t count,
                 PairLanes& lanes) {
-  constexpr std::size_t kWidth = hn::MaxLanes(D());
+  constexpr std::size_t kGroup = kLanes * Load::kSize;
+  constexpr std::size_t kVector = kGroup / kDoubleVectors;
   PairSums sums;
-  for (std::size_t at = 0; at < count; at += kLanes) {
-    for (std::size_t vector = 0; vector < kLanes / kWidth; ++vector) {
-      const std::size_t offset = (at + vector * kWidth) * Load::kSize;
-      add_vectors(sums, vector, Load::load(before + offset), Load::load(after + offset));
+  for (std::size_t at = 0; at < count * Load::kSize; at += kGroup) {
+    for (std::size_t line = 0; line < kGroup; line += kCacheLine) {
+      hwy::Prefetch(before + at + kAhead + line);
+      hwy::Prefetch(after + at + kAhead + line);
+    }
+    for (std::size_t vector = 0; vector < kDoubleVectors; ++vector) {
+      const DoubleVector old_number = Load::load(before + at + vector * kVector);
+      const DoubleVector new_number = Load::load(after + at + vector * kVector);
+      if constexpr (kNarrow) {
+        sums.add_narrow(vector, old_number, new_number);
+      } else {
+        sums.add_wide(vector, old_number, new_number);
+      }
     }
   }
   sums.store(lanes);
@@ -101,22 +111,22 @@ void pair_block(const std::uint8_t* before, const std::uint8_t* after, std::size
 
 void float32_pairs(const std::uint8_t* before, const std::uint8_t* after, std::size_t count,
                    PairLanes& lanes) {
-  pair_block<Floats, LoadFloat32>(before, after, count, lanes);
+  pair_block<Widened<LoadFloat32>, true>(before, after, count, lanes);
 }
 
 void float16_pairs(const std::uint8_t* before, const std::uint8_t* after, std::size_t count,
                    PairLanes& lanes) {
-  pair_block<Floats, LoadFloat16>(before, after, count, lanes);
+  pair_block<Widened<LoadFloat16>, true>(before, after, count, lanes);
 }
 
 void bfloat16_pairs(const std::uint8_t* before, const std::uint8_t* after, std::size_t count,
                     PairLanes& lanes) {
-  pair_block<Floats, LoadBFloat16>(before, after, count, lanes);
+  pair_block<Widened<LoadBFloat16>, true>(before, after, count, lanes);
 }
 
 void float64_pairs(const std::uint8_t* before, const std::uint8_t* after, std::size_t count,
                    PairLanes& lanes) {
-  pair_block<Doubles, LoadFloat64>(before, after, count, lanes);
+  pair_block<LoadFloat64, false>(before, after, count, lanes);
 }
 
 /// kLanes numbers of float16 as float32.

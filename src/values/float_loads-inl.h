@@ -26,51 +26,63 @@ using FloatVector = hn::Vec<Floats>;
 using DoubleVector = hn::Vec<Doubles>;
 inline constexpr std::size_t kDoubleVectors = kLanes / hn::MaxLanes(Doubles());
 
+// Each type is loaded as float32, as many numbers as D has lanes.
+
 struct LoadFloat32 {
   static constexpr std::size_t kSize = 4;
-  static HWY_INLINE FloatVector load(const std::uint8_t* from) {
-    return hn::LoadU(Floats(), reinterpret_cast<const float*>(from));
+  template <typename D = Floats>
+  static HWY_INLINE hn::Vec<D> load(const std::uint8_t* from) {
+    return hn::LoadU(D(), reinterpret_cast<const float*>(from));
   }
 };
 
-template <typename Word>
-HWY_INLINE hn::Vec<hn::Rebind<std::uint16_t, Floats>> load_words(const std::uint8_t* from) {
-  return hn::LoadU(hn::Rebind<std::uint16_t, Floats>(), reinterpret_cast<const Word*>(from));
+template <typename D>
+HWY_INLINE hn::Vec<hn::Rebind<std::uint16_t, D>> load_words(const std::uint8_t* from) {
+  return hn::LoadU(hn::Rebind<std::uint16_t, D>(), reinterpret_cast<const std::uint16_t*>(from));
 }
 
 struct LoadBFloat16 {
   static constexpr std::size_t kSize = 2;
-  static HWY_INLINE FloatVector load(const std::uint8_t* from) {
-    const hn::RebindToUnsigned<Floats> bits;
-    return hn::BitCast(Floats(),
-                       hn::ShiftLeft<16>(hn::PromoteTo(bits, load_words<std::uint16_t>(from))));
+  template <typename D = Floats>
+  static HWY_INLINE hn::Vec<D> load(const std::uint8_t* from) {
+    const hn::RebindToUnsigned<D> bits;
+    return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(bits, load_words<D>(from))));
   }
 };
 
 struct LoadFloat16 {
   static constexpr std::size_t kSize = 2;
-  static HWY_INLINE FloatVector load(const std::uint8_t* from) {
+  template <typename D = Floats>
+  static HWY_INLINE hn::Vec<D> load(const std::uint8_t* from) {
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-    return hn::PromoteTo(Floats(), hn::BitCast(hn::Rebind<hwy::float16_t, Floats>(),
-                                               load_words<std::uint16_t>(from)));
+    return hn::PromoteTo(D(), hn::BitCast(hn::Rebind<hwy::float16_t, D>(), load_words<D>(from)));
 #else
     // By arithmetic on the bits; Highway's own form without the instruction makes numbers of
     // infinity and NaN.
-    const hn::RebindToUnsigned<Floats> bits;
-    const auto word = hn::PromoteTo(bits, load_words<std::uint16_t>(from));
+    const hn::RebindToUnsigned<D> bits;
+    const auto word = hn::PromoteTo(bits, load_words<D>(from));
     const auto sign = hn::ShiftLeft<16>(hn::And(word, hn::Set(bits, 0x8000u)));
     const auto rest = hn::ShiftLeft<13>(hn::And(word, hn::Set(bits, 0x7fffu)));
     const auto exponent = hn::And(rest, hn::Set(bits, 0x0f800000u));
     // 2^-14 + subnormal - 2^-14: exact, and no subnormal float32 on the way.
     const auto smallest = hn::Set(bits, 0x38800000u);
-    const auto subnormal = hn::BitCast(bits, hn::Sub(hn::BitCast(Floats(), hn::Or(rest, smallest)),
-                                                     hn::BitCast(Floats(), smallest)));
+    const auto subnormal = hn::BitCast(
+        bits, hn::Sub(hn::BitCast(D(), hn::Or(rest, smallest)), hn::BitCast(D(), smallest)));
     const auto normal = hn::Add(rest, hn::Set(bits, 0x38000000u));
     const auto special = hn::Or(rest, hn::Set(bits, 0x7f800000u));
     auto number = hn::IfThenElse(hn::Eq(exponent, hn::Zero(bits)), subnormal, normal);
     number = hn::IfThenElse(hn::Eq(exponent, hn::Set(bits, 0x0f800000u)), special, number);
-    return hn::BitCast(Floats(), hn::Or(number, sign));
+    return hn::BitCast(D(), hn::Or(number, sign));
 #endif
+  }
+};
+
+/// The types above as double.
+template <typename Load>
+struct Widened {
+  static constexpr std::size_t kSize = Load::kSize;
+  static HWY_INLINE DoubleVector load(const std::uint8_t* from) {
+    return hn::PromoteTo(Doubles(), Load::template load<hn::Rebind<float, Doubles>>(from));
   }
 };
 
