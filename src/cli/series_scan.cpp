@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -56,19 +57,36 @@ class SeriesScan {
 
   void follow(const SeriesOrder& order, const std::vector<std::size_t>& files, Progress& progress) {
     SeriesBuilder builder(order.text);
-    std::unique_ptr<Opened> last;
+    std::unique_ptr<Opened> before_last, last;
+    std::future<std::unique_ptr<Opened>> next;
     for (std::size_t place = 0; place < order.index.size(); ++place) {
       const std::size_t i = files[order.index[place]];
       progress.begin(inputs_[i].shown);
-      std::unique_ptr<Opened> opened = reader_.open(inputs_[i], scanned_.artifacts[i]);
+      std::unique_ptr<Opened> opened =
+          next.valid() ? next.get() : reader_.open(inputs_[i], scanned_.artifacts[i]);
+      if (place + 1 < order.index.size()) {
+        next = open_ahead(files[order.index[place + 1]], std::move(before_last));
+      }
       if (opened) {
         reader_.add(*opened, last.get(), order.steps[place], builder);
         scanned_.artifacts[i] = describe(inputs_[i], opened->artifact);
+        before_last = std::move(last);
         last = std::move(opened);
       }
       progress.end(scanned_.artifacts[i].size);
     }
     if (last) scanned_.series = builder.series(last->artifact);
+  }
+
+  /// Lets go of a checkpoint that is done and opens the next while the numbers between the two are
+  /// looked at. Where no thread is to be had it is done by the one that waits.
+  std::future<std::unique_ptr<Opened>> open_ahead(std::size_t i, std::unique_ptr<Opened> done) {
+    const std::launch how =
+        settings_.jobs > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred;
+    return std::async(how, [this, i, done = std::move(done)]() mutable {
+      done.reset();
+      return reader_.open(inputs_[i], scanned_.artifacts[i]);
+    });
   }
 
   const std::vector<Input>& inputs_;

@@ -19,8 +19,8 @@ struct ScannedSeries {
 };
 
 /// Reads a series: first what tells the place of each checkpoint in its run, then, oldest first,
-/// the numbers of each beside those of the one before. Two checkpoints are held at a time, and the
-/// rest of the series as a few numbers for each tensor.
+/// the numbers of each beside those of the one before. Two checkpoints are held at a time, the
+/// metadata of a third, and the rest of the series as a few numbers for each tensor.
 [[nodiscard]] ScannedSeries scan_series(const std::vector<Input>& inputs, const Settings& settings);
 
 /// The intervals and the matrix of updates, for the report.

@@ -15,7 +15,7 @@ enum class Needs : std::uint8_t {
   kStructure,  ///< members, pickles, tensors, modules: no weight is read
   kGraph,      ///< the programs: for TorchScript the worker is started
   kValues,     ///< numbers of the tensors that `wants` names
-  kSeries,     ///< several checkpoints of one run, with digests
+  kSeries,     ///< several checkpoints of one run
 };
 
 enum class Status : std::uint8_t { kPreview, kStable, kDeprecated };

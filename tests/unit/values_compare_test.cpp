@@ -1,7 +1,11 @@
 // Two tensors beside each other: what the four sums are, for each type, layout and bad number.
+#include <libdeflate.h>
+
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -119,6 +123,123 @@ TEST_CASE("pairs of which one is not finite are left out, wherever they stand") 
       REQUIRE(other);
       check_equal(*other, 160, 40, 40, 80);
     }
+  }
+}
+
+TEST_CASE("numbers of the later tensor that are not finite are counted") {
+  std::vector<float> before(5000, 1.0f), after(5000, 2.0f);
+  for (const std::size_t at : {0u, 2047u, 2048u, 4999u}) after[at] = kNan;
+  after[4998] = -kInfinity;
+  before[100] = kNan;
+  const auto change = change_of(row(DType::kFloat32, before), row(DType::kFloat32, after));
+  REQUIRE(change);
+  CHECK_FALSE(change->same);
+  CHECK(change->not_finite == 5);
+  check_equal(change->sums.value(), 4994, 4 * 4994, 4994, 2 * 4994);
+
+  const std::vector<std::uint16_t> half = {0x7c00, 0xfc01, 0x7bff},
+                                   brain = {0x7f80, 0xffc0, 0x7f7f};
+  CHECK(change_of(row(DType::kFloat16, half), row(DType::kFloat16, half))->not_finite == 2);
+  CHECK(change_of(row(DType::kBFloat16, brain), row(DType::kBFloat16, brain))->not_finite == 2);
+  const Held pair = row(DType::kComplex64, std::vector<std::array<float, 2>>{{1, kNan}, {0, 2}});
+  const auto complex = change_of(pair, pair);
+  CHECK(complex->same);
+  CHECK(complex->not_finite == 1);
+  CHECK_FALSE(complex->sums);
+}
+
+TEST_CASE("large float64 numbers whose squares overflow are finite") {
+  const Held large = row(DType::kFloat64, std::vector<double>(20, 1e300));
+  const auto change = change_of(large, large);
+  CHECK(change->same);
+  CHECK(change->not_finite == 0);
+  CHECK(std::isinf(change->sums->before_squared));
+}
+
+TEST_CASE("a tensor is the same when every bit is, whatever the numbers say") {
+  const auto same = [](const Held& before, const Held& after) {
+    return change_of(before, after).value().same;
+  };
+  for (const std::size_t at : {0u, 16u, 40u, 2100u, 69999u}) {
+    std::vector<float> a(70000, 0.5f), b = a;
+    CHECK(same(row(DType::kFloat32, a), row(DType::kFloat32, b)));
+    a[at] = 0.0f;
+    b[at] = -0.0f;
+    CHECK_FALSE(same(row(DType::kFloat32, a), row(DType::kFloat32, b)));
+    a[at] = b[at] = kNan;
+    CHECK(same(row(DType::kFloat32, a), row(DType::kFloat32, b)));
+    b[at] = -kNan;
+    CHECK_FALSE(same(row(DType::kFloat32, a), row(DType::kFloat32, b)));
+    std::vector<double> wide_a(70000, 1e-200), wide_b = wide_a;
+    wide_b[at] = std::nextafter(1e-200, 1.0);
+    CHECK_FALSE(same(row(DType::kFloat64, wide_a), row(DType::kFloat64, wide_b)));
+    std::vector<std::int64_t> whole_a(70000, 5), whole_b = whole_a;
+    CHECK(same(row(DType::kInt64, whole_a), row(DType::kInt64, whole_b)));
+    whole_b[at] = 6;
+    CHECK_FALSE(same(row(DType::kInt64, whole_a), row(DType::kInt64, whole_b)));
+  }
+}
+
+TEST_CASE("the facts depend neither on the number of threads nor on what else is compared") {
+  constexpr std::int64_t kCount = 3'000'000;
+  std::vector<float> a(kCount), b(kCount);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    a[i] = static_cast<float>(i * 2654435761u % 1000003) / 7.0f - 3e4f;
+    b[i] = a[i] + static_cast<float>(i % 13) / 5.0f;
+  }
+  Held before = row(DType::kFloat32, a), after = row(DType::kFloat32, b);
+  for (Held* held : {&before, &after}) {
+    Tensor transposed = held->artifact.tensors[0];
+    transposed.shape = {1000, 3000};
+    transposed.strides = {1, 1000};
+    Tensor whole = held->artifact.tensors[0];  // another tensor, the same view
+    held->artifact.tensors.push_back(transposed);
+    held->artifact.tensors.push_back(whole);
+  }
+  const PairFacts alone = compared(before, after).value();
+  for (const unsigned threads : {1u, 2u, 7u}) {
+    const Changes all =
+        compare_values(before.artifact, after.artifact,
+                       {{0, 0}, {1, 1}, {2, 2}, {1, 2}, {0, 9}, {9, 0}}, {}, threads);
+    REQUIRE(all.size() == 3);  // the shapes of 1 and 2 differ, and there is no 9
+    const PairFacts& transposed = all.at({1, 1}).sums.value();
+    for (const TensorId id : {0u, 2u}) {
+      const PairFacts& sums = all.at({id, id}).sums.value();
+      check_equal(sums, alone.before_squared, alone.after_squared, alone.difference_squared,
+                  alone.dot);
+    }
+    CHECK(transposed.dot != alone.dot);  // other roundings
+    CHECK(std::abs(transposed.dot / alone.dot - 1) < 1e-12);
+  }
+}
+
+TEST_CASE("a view that repeats a few bytes without end is not walked") {
+  const Held endless(DType::kFloat32, {1ll << 40, 1ll << 10}, {0, 0}, packed<float>({1}));
+  CHECK_FALSE(change_of(endless, endless));
+  const Held beyond(DType::kFloat32, {1ll << 62, 1ll << 62}, {0, 0}, packed<float>({1}));
+  CHECK_FALSE(change_of(beyond, beyond));
+}
+
+TEST_CASE("a deflated storage is compared with one that is not") {
+  const std::vector<float> numbers = {1, 2, 3, 4, 5, 6};
+  const Held plain = row(DType::kFloat32, numbers);
+  std::string deflated(1024, '\0');
+  const std::unique_ptr<libdeflate_compressor, decltype(&libdeflate_free_compressor)> compressor(
+      libdeflate_alloc_compressor(6), libdeflate_free_compressor);
+  deflated.resize(libdeflate_deflate_compress(
+      compressor.get(), plain.bytes.data(), plain.bytes.size(), deflated.data(), deflated.size()));
+  Held packed_one(DType::kFloat32, {6}, {1}, deflated);
+  Storage& storage = packed_one.artifact.storages[0];
+  storage.compressed = true;
+  storage.member = 0;
+  packed_one.artifact.members.push_back({.name = "data/0", .size = plain.bytes.size()});
+  using Two = std::pair<const Held*, const Held*>;
+  for (const auto& [before, after] :
+       {Two(&plain, &packed_one), Two(&packed_one, &plain), Two(&packed_one, &packed_one)}) {
+    const auto change = change_of(*before, *after);
+    REQUIRE(change);
+    CHECK(change->same);
+    check_equal(change->sums.value(), 91, 91, 0, 91);
   }
 }
 
