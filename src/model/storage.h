@@ -40,6 +40,13 @@ struct Storage {
   std::vector<Piece> pieces;
   std::vector<std::int64_t> pieces_shape;
   bool big_endian = false;          ///< multi-byte elements must be swapped
+
+  /// Bytes on disk, wherever they lie.
+  [[nodiscard]] std::uint64_t stored_bytes() const {
+    std::uint64_t sum = bytes.size();
+    for (const Piece& piece : pieces) sum += piece.bytes.size();  // each part of a mapped file
+    return sum;
+  }
 };
 
 }  // namespace torchvet

@@ -74,7 +74,7 @@ void add_up(const Artifact& artifact, std::vector<Span>& spans, StorageReach& re
 }
 
 std::uint64_t stored_bytes(const Storage& storage) {
-  return storage.compressed ? storage.declared_bytes : storage.bytes.size();
+  return storage.compressed ? storage.declared_bytes : storage.stored_bytes();
 }
 
 }  // namespace

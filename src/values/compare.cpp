@@ -153,7 +153,7 @@ class PairFeeder {
   static std::uint64_t stored(const Artifact& artifact, const std::optional<StorageId>& id,
                               std::set<StorageId>& seen) {
     const bool counts = id && *id < artifact.storages.size() && seen.insert(*id).second;
-    return counts ? artifact.storages[*id].bytes.size() : 0;
+    return counts ? artifact.storages[*id].stored_bytes() : 0;
   }
 
   void begin(const TensorPair& pair) {

@@ -8,6 +8,7 @@
 
 #include "core/checked.h"
 #include "values/inflate.h"
+#include "values/pieces.h"
 
 namespace torchvet {
 
@@ -58,6 +59,11 @@ Result<ByteView> TensorOpener::open_storage(const Storage& storage) {
   inflated_.reset();
   if (!storage.present) {
     return fail(ErrorCode::kStorageMissing, 0, "the file does not hold its bytes");
+  }
+  if (!storage.pieces.empty()) {
+    const auto joined = std::make_shared<std::string>();
+    inflated_ = joined;
+    return join_pieces(storage, *joined);
   }
   if (!storage.compressed) return storage.bytes;
   if (!storage.member || *storage.member >= artifact_.members.size()) {

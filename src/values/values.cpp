@@ -94,7 +94,7 @@ class Feeder {
     }
     std::optional<StorageId> last;
     for (const auto& [key, quantities] : ordered) {
-      if (key.first != last) bytes_ += artifact_.storages[key.first].bytes.size();
+      if (key.first != last) bytes_ += artifact_.storages[key.first].stored_bytes();
       last = key.first;
     }
     allowed_ = allowed_bytes(bytes_, ratio);

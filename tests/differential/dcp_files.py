@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Distributed checkpoints as torchvet reads them against torch.distributed.checkpoint.
+
+    dcp_files.py --program TORCHVET
+
+Checkpoints of one process and of two, sharded by FSDP over gloo, and one whose tensors lie
+in chunks along both axes: torch puts each together again (`dcp_to_torch_save`), and every tensor must
+have the name, element type, shape and values that torchvet reads from the chunks.
+
+Without torch nothing can be compared: exit 77, which CTest counts as skipped."""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import warnings
+
+try:
+    import torch
+
+    from torch_tensors import digest_of
+except ImportError:
+    print("this Python has no torch")
+    sys.exit(77)
+
+SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+import fixture_dcp  # noqa: E402
+import torch.distributed.checkpoint as dcp  # noqa: E402
+from torch.distributed.checkpoint.format_utils import dcp_to_torch_save  # noqa: E402
+from torch.distributed.checkpoint.metadata import (  # noqa: E402
+    ChunkStorageMetadata, MetadataIndex)
+
+warnings.simplefilter("ignore")
+
+
+def save_quarters(folder: pathlib.Path) -> torch.Tensor:
+    """A matrix in four uneven boxes, and one that was transposed: saved as single tensors, and joined
+    by the metadata."""
+    whole = torch.arange(35.0).reshape(5, 7)
+    cuts = [(slice(0, 2), slice(0, 4)), (slice(0, 2), slice(4, 7)), (slice(2, 5), slice(0, 4)),
+            (slice(2, 5), slice(4, 7))]
+    parts = {f"part{i}": whole[cut].clone() for i, cut in enumerate(cuts)}
+    parts["part3"] = parts["part3"].t().contiguous().t()
+    dcp.save(parts | {"turned": whole.t()}, checkpoint_id=folder, no_dist=True)
+
+    def join(metadata):
+        first = metadata.state_dict_metadata["part0"]
+        first.size = whole.shape
+        first.chunks = []
+        items = {}
+        for number, (rows, columns) in enumerate(cuts):
+            old = next(key for key in metadata.storage_data if key.fqn == f"part{number}")
+            offsets = torch.Size((rows.start, columns.start))
+            sizes = torch.Size((rows.stop - rows.start, columns.stop - columns.start))
+            first.chunks.append(ChunkStorageMetadata(offsets, sizes))
+            items[MetadataIndex("part0", offsets, number)] = metadata.storage_data.pop(old)
+            if number:
+                del metadata.state_dict_metadata[f"part{number}"], metadata.planner_data[f"part{number}"]
+        metadata.storage_data.update(items)
+
+    fixture_dcp.edit(folder, join)
+    return whole
+
+
+def tensors_in(value, path: str = "") -> dict[str, torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return {path: value}
+    found = {}
+    if isinstance(value, dict):
+        for key, item in value.items():
+            found |= tensors_in(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, (list, tuple)):
+        for position, item in enumerate(value):
+            found |= tensors_in(item, f"{path}[{position}]")
+    return found
+
+
+def facts_of_ours(program: str, folder: pathlib.Path) -> tuple[dict, list]:
+    run = subprocess.run([program, "inspect", "--what", "summary,tensors", "--digests", "--format",
+                          "json", str(folder / ".metadata")], capture_output=True, text=True, check=False)
+    assert run.returncode in (0, 3), run.stderr
+    inspected = json.loads(run.stdout)
+    return {tensor["path"]: (tensor["dtype"], tensor["shape"], tensor.get("digest"))
+            for tensor in inspected["tensors"]}, inspected["gaps"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True)
+    program = parser.parse_args().program
+    wrong = []
+    with tempfile.TemporaryDirectory() as name:
+        root = pathlib.Path(name)
+        fixture_dcp.save_alone(root / "alone")
+        fixture_dcp.save_sharded(root / "two", 2)
+        save_quarters(root / "quarters")
+        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+            dcp_to_torch_save(folder, root / "joined.pt")
+            theirs = {path: (str(tensor.dtype).removeprefix("torch."), list(tensor.shape),
+                             digest_of(tensor))
+                      for path, tensor in tensors_in(torch.load(root / "joined.pt")).items()}
+            ours, gaps = facts_of_ours(program, folder)
+            wrong += [f"{folder.name}: not analysed: {gap}" for gap in gaps]
+            wrong += [f"{folder.name}: `{path}` is {ours.get(path)}, torch says {theirs.get(path)}"
+                      for path in sorted(ours.keys() | theirs.keys())
+                      if ours.get(path) != theirs.get(path)]
+            print(f"{folder.name}: {len(theirs)} tensors")
+    print("\n".join(wrong) or "no difference")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
