@@ -142,7 +142,7 @@ def measure_draws(table: Table, program: Program, folder: pathlib.Path) -> None:
 def measure_sizes(table: Table, program: Program, folder: pathlib.Path) -> None:
     for size in (64, 72, 80, 96):
         state = {f"{number}.weight": nn.init.uniform_(torch.empty(size // 8, 8), -8**-0.5, 8**-0.5)
-                 for number in range(4 * SMALL_DRAWS)}
+                 for number in range(2 * SMALL_DRAWS)}
         for _, _, hit in marks(program, folder, state):
             table.count(f"A1 uniform of {size}", hit)
 

@@ -11,9 +11,11 @@ from collections.abc import Callable
 SKIPPED = 77
 
 try:
+    import numpy  # noqa: F401
     import torch
 except ImportError as problem:
-    print(f"skipped: torch is not there ({problem}); TORCHVET_PYTHON may name a Python that has it")
+    print(f"skipped: torch or numpy is not there ({problem}); TORCHVET_PYTHON may name a Python "
+          "that has them")
     sys.exit(SKIPPED)
 
 import alignment
