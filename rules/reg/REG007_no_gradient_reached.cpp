@@ -37,7 +37,8 @@ Frozen and unused look the same: the claim is "never received a gradient". So a 
 note, unless its values are still bit for bit what the initialisation drew; a whole module without
 state is a warning. Where most of the listed parameters have no state (a frozen backbone) there is
 one note. SGD without momentum keeps no state at all: silent. Adagrad makes state at once: there
-`sum` being all zero tells. Parameters whose name cannot be told (several groups, ids in another
+`sum` being all zero tells. Other moments tell from ten steps on: behind a layer that begins at 0 the
+first gradients are exactly 0. Parameters whose name cannot be told (several groups, ids in another
 order) are counted, not named.
 
 ## References
@@ -50,6 +51,7 @@ ValuePlan wants(const Artifact& artifact) {
   for (const OptimizerState& optimizer : artifact.optimizers) {
     for (const OptimizerEntry& entry : optimizer.state) {
       if (const auto slot = second_moment_of(entry)) plan.items.push_back({*slot, kMoments});
+      if (entry.step_tensor) plan.items.push_back({*entry.step_tensor, kMoments});
     }
     for (const AlignedParameter& listed : align_optimizer(artifact, optimizer).parameters) {
       if (!listed.parameter) continue;

@@ -86,6 +86,22 @@ bool trained_long_enough(const Artifact& artifact, const OptimizerState& optimiz
   });
 }
 
+bool counts_batches(const StateEntry& entry) {
+  return leaf_of(entry.name) == "num_batches_tracked";
+}
+
+/// True when batch norm saw some batches, but fewer than a training takes. Files that other
+/// programs made have 0 in all of them, which tells nothing.
+bool saw_few_batches(const Artifact& artifact, const StateDict& state) {
+  double most = 0;
+  for (const StateEntry& entry : state.entries) {
+    const std::optional<ValueFacts>& values = artifact.tensors[entry.tensor].values;
+    const bool counted = counts_batches(entry) && values && (values->computed & kMoments) != 0;
+    if (counted) most = std::max(most, values->max);
+  }
+  return most > 0 && most < kFewestSteps;
+}
+
 }  // namespace
 
 void want_training_marks(const Artifact& artifact, ValuePlan& plan) {
@@ -93,6 +109,7 @@ void want_training_marks(const Artifact& artifact, ValuePlan& plan) {
     if (!is_own_model(artifact, state)) continue;
     const std::unordered_map<std::string_view, Norm> norms = norms_of(artifact, state);
     for (const StateEntry& entry : state.entries) {
+      if (counts_batches(entry)) plan.items.push_back({entry.tensor, kMoments});
       if (!is_weight(artifact, entry)) continue;
       const Tensor& tensor = artifact.tensors[entry.tensor];
       if (norms.contains(entry.name)) {
@@ -114,7 +131,7 @@ void want_training_marks(const Artifact& artifact, ValuePlan& plan) {
 TrainingMarks training_marks(const Artifact& artifact, const StateDict& state) {
   TrainingMarks marks;
   std::unordered_set<TensorId> unreached;
-  bool just_begun = false;
+  bool just_begun = saw_few_batches(artifact, state);
   for (const OptimizerState& optimizer : artifact.optimizers) {
     const GradientEvidence evidence = gradient_evidence(artifact, optimizer);
     if (evidence.model != &state) continue;

@@ -9,11 +9,21 @@
 namespace torchvet {
 namespace {
 
+/// Adagrad makes its state before the first step, so a step of 0 is evidence too.
+bool is_adagrad(const OptimizerEntry& entry) {
+  return std::any_of(entry.slots.begin(), entry.slots.end(),
+                     [](const auto& slot) { return slot.first == "sum"; });
+}
+
 bool unreached(const Artifact& artifact, const OptimizerEntry* entry) {
   if (!entry) return true;
   if (entry->slots.empty() && !entry->step && !entry->step_tensor) return true;
   const std::optional<TensorId> moment = second_moment_of(*entry);
-  return moment && all_zero(artifact.tensors[*moment].values);
+  if (!moment || !all_zero(artifact.tensors[*moment].values)) return false;
+  // Behind a layer that begins at 0 the first gradients are exactly 0.
+  constexpr double kFewestSteps = 10;
+  const std::optional<double> step = step_of(artifact, *entry);
+  return is_adagrad(*entry) || !step || *step >= kFewestSteps;
 }
 
 /// L-BFGS takes all parameters for one vector, and keeps its state under the first.

@@ -42,6 +42,8 @@ struct Tensor {
   bool is_parameter = false;  ///< an nn.Parameter object
   bool conjugate = false;     ///< the values are the conjugate of the bytes
   bool negative = false;      ///< the values are the negative of the bytes
+  /// Of a sparse tensor: an element may be named more than once, and is the sum of what is named.
+  bool uncoalesced = false;
   TensorRole role = TensorRole::kOther;
   Layout layout = Layout::kStrided;
   std::string device;              ///< location of its storage, else what the file says

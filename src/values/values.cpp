@@ -22,6 +22,7 @@
 
 #include "values/init_bounds.h"
 #include "values/piece_pipeline.h"
+#include "values/sparse.h"
 #include "values/tensor_bytes.h"
 #include "values/tensor_pass.h"
 
@@ -30,6 +31,13 @@ namespace {
 
 /// The plan without repetitions, ordered by storage: (storage, tensor) -> quantities.
 using OrderedPlan = std::map<std::pair<StorageId, TensorId>, Quantities>;
+
+/// A sparse tensor, and the one that holds its values.
+struct Sparse {
+  TensorId tensor = 0;
+  TensorId values = 0;
+  Quantities quantities = 0;
+};
 
 /// Hands out the pieces. Leaves gaps for tensors that cannot be read.
 class Feeder {
@@ -62,7 +70,16 @@ class Feeder {
     return true;
   }
 
-  /// After the last piece was taken: tensors that view the same values as another one.
+  /// After the last piece was taken: tensors whose facts follow from those of another one.
+  void copy_results() const {
+    copy_equal_views();
+    for (const Sparse& sparse : sparse_) {
+      artifact_.tensors[sparse.tensor].values = sparse_facts(
+          artifact_.tensors[sparse.tensor], artifact_.tensors[sparse.values], sparse.quantities);
+    }
+  }
+
+ private:
   void copy_equal_views() const {
     for (const auto& [copy, original] : copies_) {
       if (const auto why = refused_.find(original); why != refused_.end()) {
@@ -73,7 +90,6 @@ class Feeder {
     }
   }
 
- private:
   OrderedPlan order(const ValuePlan& plan, std::uint64_t ratio) {
     OrderedPlan ordered;
     std::map<TensorId, std::string_view> without_storage;
@@ -83,7 +99,11 @@ class Feeder {
       const Quantities known = tensor.values ? tensor.values->computed : 0;
       if ((item.quantities & ~known) == 0) continue;
       if (tensor.layout == Layout::kMeta) continue;  // it has a shape and no values
-      if (const auto why = TensorOpener::without_storage(artifact_, tensor); !why.empty()) {
+      if (const std::optional<TensorId> values = values_of_sparse(artifact_, tensor)) {
+        const Quantities wanted = item.quantities & kSparseQuantities;
+        sparse_.push_back({item.tensor, *values, wanted});
+        ordered[{*artifact_.tensors[*values].storage, *values}] |= wanted;
+      } else if (const auto why = TensorOpener::without_storage(artifact_, tensor); !why.empty()) {
         without_storage.emplace(item.tensor, why);
       } else {
         ordered[{*tensor.storage, item.tensor}] |= item.quantities | known;
@@ -148,10 +168,11 @@ class Feeder {
   TensorOpener opener_;
   std::uint64_t bytes_ = 0;
   std::uint64_t allowed_ = 0;  ///< logical bytes that may still be walked
+  std::vector<Sparse> sparse_;  ///< found while the plan is put in order
   OrderedPlan ordered_;
   OrderedPlan::const_iterator at_;
   std::vector<std::pair<TensorId, TensorId>> copies_;  ///< copy, original
-  std::map<TensorId, std::string> refused_;            ///< why they could not be read
+  std::map<TensorId, std::string> refused_;  ///< why they could not be read
   std::optional<TensorIndex> index_;
 
   std::shared_ptr<TensorPass> tensor_;  ///< of which pieces are left
@@ -174,7 +195,7 @@ void compute_values(Artifact& artifact, const ValuePlan& plan, const Limits& lim
       feeder.bytes(), threads, [&](Piece& piece) { return feeder.next(piece); },
       [](Piece& piece) { piece.tensor->look_at(piece); },
       [&](Piece& piece) { take(artifact, piece); });
-  feeder.copy_equal_views();
+  feeder.copy_results();
 }
 
 }  // namespace torchvet

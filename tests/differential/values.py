@@ -164,6 +164,27 @@ def cases() -> dict[str, torch.Tensor]:
     return found
 
 
+def sparse_cases() -> dict[str, torch.Tensor]:
+    """Every sparse layout, with zeros and what is not finite among the values that are named."""
+    found = {}
+    generator = torch.Generator().manual_seed(5)
+    for dtype in (torch.float32, torch.bfloat16, torch.float64, torch.int32, torch.complex64):
+        dense = torch.randn(12, 8, generator=generator, dtype=torch.float64).mul(5).to(dtype)
+        dense[torch.rand(12, 8, generator=generator) < 0.7] = 0
+        name = str(dtype).removeprefix("torch.")
+        found |= {f"sparse {name}: coo": dense.to_sparse(),
+                  f"sparse {name}: hybrid": dense.reshape(4, 3, 8).to_sparse(2),
+                  f"sparse {name}: csr": dense.to_sparse_csr(),
+                  f"sparse {name}: csc": dense.to_sparse_csc(),
+                  f"sparse {name}: bsr": dense.to_sparse_bsr((3, 2)),
+                  f"sparse {name}: bsc": dense.to_sparse_bsc((4, 4)),
+                  f"sparse {name}: all named": torch.ones(3, 3).to(dtype).to_sparse()}
+    nothing = torch.zeros(5, 5).to_sparse()
+    bad = torch.sparse_coo_tensor(torch.tensor([[0, 2, 3, 4]]),
+                                  torch.tensor([float("nan"), float("-inf"), 0.0, 3.0]), (9,))
+    return found | {"sparse: nothing named": nothing, "sparse: not finite": bad.coalesce()}
+
+
 # ---- what numpy and torch say -------------------------------------------------------------------
 
 
@@ -288,20 +309,12 @@ def histogram_problem(buckets: list, finite: np.ndarray) -> str | None:
     return None
 
 
-def problems_of(tensor: torch.Tensor, ours: dict) -> list[str]:
-    numbers = numbers_of(tensor)
-    expected = {"count": tensor.numel(), "digest": torch_tensors.digest_of(tensor)}
-    if numbers is None:
-        expected |= {"numbers": 0}
-        return [f"{key} is {ours.get(key)!r}, torch says {value!r}"
-                for key, value in expected.items() if ours.get(key) != value]
+def counts_of(numbers: np.ndarray, dtype: torch.dtype) -> dict:
+    part = {torch.complex32: torch.float16, torch.complex64: torch.float32,
+            torch.complex128: torch.float64}.get(dtype, dtype)
     floating = numbers.dtype.kind == "f"
     finite = numbers[np.isfinite(numbers)] if floating else numbers
-    wide = finite.astype(np.float64)
-    part = {torch.complex32: torch.float16, torch.complex64: torch.float32,
-            torch.complex128: torch.float64}.get(tensor.dtype, tensor.dtype)
-    expected |= row_facts(tensor)
-    expected |= {
+    return {
         "numbers": len(numbers),
         "nan": int(np.isnan(numbers).sum()) if floating else 0,
         "positive_infinity": int(np.isposinf(numbers).sum()) if floating else 0,
@@ -313,18 +326,46 @@ def problems_of(tensor: torch.Tensor, ours: dict) -> list[str]:
         "max": float(finite.max()) if len(finite) else 0.0,
         "all_equal": bool(len(numbers) and (numbers == numbers[0]).all()),
     }
+
+
+def sum_problems(finite: np.ndarray, dtype: torch.dtype, ours: dict) -> list[str]:
+    exact, squares = exact_sum(finite, False), exact_sum(finite, True)
+    magnitude = exact_sum(np.abs(finite.astype(np.float64)), False)
+    return list(filter(None, [
+        sum_problem("sum", ours["sum"], exact, magnitude, dtype, False),
+        sum_problem("sum_of_squares", ours["sum_of_squares"], squares, squares, dtype, True)]))
+
+
+def problems_of_sparse(tensor: torch.Tensor, ours: dict) -> list[str]:
+    """Of a sparse tensor the numbers of its dense form are counted."""
+    numbers = numbers_of(tensor.to_dense())
+    expected = {"count": tensor.numel()} | counts_of(numbers, tensor.dtype)
+    finite = numbers[np.isfinite(numbers)] if numbers.dtype.kind == "f" else numbers
+    return [f"{key} is {ours.get(key)!r}, numpy or torch says {value!r}"
+            for key, value in expected.items() if ours.get(key) != value
+            ] + sum_problems(finite, tensor.dtype, ours)
+
+
+def problems_of(tensor: torch.Tensor, ours: dict) -> list[str]:
+    if tensor.layout != torch.strided:
+        return problems_of_sparse(tensor, ours)
+    numbers = numbers_of(tensor)
+    expected = {"count": tensor.numel(), "digest": torch_tensors.digest_of(tensor)}
+    if numbers is None:
+        expected |= {"numbers": 0}
+        return [f"{key} is {ours.get(key)!r}, torch says {value!r}"
+                for key, value in expected.items() if ours.get(key) != value]
+    floating = numbers.dtype.kind == "f"
+    finite = numbers[np.isfinite(numbers)] if floating else numbers
+    wide = finite.astype(np.float64)
+    expected |= row_facts(tensor) | counts_of(numbers, tensor.dtype)
     found = [f"{key} is {ours.get(key)!r}, numpy or torch says {value!r}"
              for key, value in expected.items() if ours.get(key) != value]
     first = float(numbers[0]) if len(numbers) else 0.0
     if struct.pack("d", ours["first"]) != struct.pack("d", first) and first == first:
         found.append(f"first is {ours['first']!r} instead of {first!r}")
-    exact, squares = exact_sum(finite, False), exact_sum(finite, True)
-    magnitude = exact_sum(np.abs(wide), False)
-    found += filter(None, [
-        sum_problem("sum", ours["sum"], exact, magnitude, tensor.dtype, False),
-        sum_problem("sum_of_squares", ours["sum_of_squares"], squares, squares, tensor.dtype, True),
-        histogram_problem(ours["histogram"], wide),
-    ])
+    found += sum_problems(finite, tensor.dtype, ours)
+    found += filter(None, [histogram_problem(ours["histogram"], wide)])
     if len(wide):
         exceeded = int((np.abs(wide) > ours["p99"]).sum())
         if exceeded > 0.01 * len(wide) + 1e-9:
@@ -343,16 +384,21 @@ def parsed(line: str) -> dict:
 
 
 def main() -> int:
-    tensors = cases()
+    tensors = cases() | sparse_cases()
+    repeated = torch.sparse_coo_tensor(torch.tensor([[1, 1]]), torch.tensor([2.0, 3.0]), (4,))
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "values.pt"
-        torch.save(tensors, path)
+        torch.save(tensors | {"repeated": repeated}, path)
         outputs = [subprocess.run([sys.argv[1], str(path), str(threads)], check=True,
                                   capture_output=True, text=True) for threads in (1, 3)]
     failed = []
     if outputs[0].stdout != outputs[1].stdout:
         failed.append("one thread and three threads give different facts")
-    failed += outputs[0].stderr.splitlines()
+    # An element that is named twice is a sum, which no single value tells: it must be said.
+    said = outputs[0].stderr.splitlines()
+    failed += [line for line in said if not line.startswith("values of repeated: ")]
+    if len(said) == len(failed):
+        failed.append("nothing is said of a sparse tensor that names an element twice")
     ours = {record["path"]: record for record in map(parsed, outputs[0].stdout.splitlines())}
     for name, tensor in tensors.items():
         if "computed" not in ours.get(name, {}):

@@ -163,6 +163,10 @@ std::optional<TensorId> rebuild_sparse(const RebuildContext& context, Arguments 
     tensor.device = context.artifact.tensors[*values].device;
     tensor.requires_grad = context.artifact.tensors[*values].requires_grad;
     tensor.shape = std::move(*shape);
+    // Compressed layouts name each element once. torch before 2.1 does not say it of COO.
+    const bool coalesced =
+        data.size() > values_at + 2 && boolean_of(tree, data[values_at + 2]).value_or(false);
+    tensor.uncoalesced = layout.second.empty() && !coalesced;
     tensor.parts.emplace_back(layout.first, data[0]);
     if (!layout.second.empty()) tensor.parts.emplace_back(layout.second, data[1]);
     tensor.parts.emplace_back(".values", data[values_at]);
