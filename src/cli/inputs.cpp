@@ -38,17 +38,24 @@ bool holds_a_model(const std::string& path) {
   return is_model_format(format) && format != Format::kLfsPointer;
 }
 
-/// Those of the files that are read as parts of another one.
-std::set<std::string> parts_of_others(const std::vector<std::string>& files) {
-  std::set<std::string> parts;
+/// Files that stand for several, and those that are read as parts of them.
+struct Checkpoints {
+  std::set<std::string> wholes, parts;
+};
+
+Checkpoints checkpoints_of(const std::vector<std::string>& files) {
+  Checkpoints found;
   for (const std::string& file : files) {
     if (!names_parts(file)) continue;
     const Result<std::shared_ptr<Source>> source = Source::open(file);
     if (!source) continue;
     const std::string folder = file.substr(0, file.rfind('/') + 1);
-    for (const std::string& part : parts_beside(**source, Limits{})) parts.insert(folder + part);
+    for (const std::string& part : parts_beside(**source, Limits{})) {
+      found.wholes.insert(file);
+      found.parts.insert(folder + part);
+    }
   }
-  return parts;
+  return found;
 }
 
 std::string logical_path(const std::string& path) {
@@ -132,13 +139,14 @@ class Collector {
       return;
     }
     const fs::path root(directory);
-    const std::set<std::string> parts = parts_of_others(found->files);
+    const Checkpoints checkpoints = checkpoints_of(found->files);
     for (const std::string& file : found->files) {
-      if (parts.contains(file)) continue;
+      if (checkpoints.parts.contains(file)) continue;
       const std::string relative = fs::path(file).lexically_relative(root).generic_string();
       if (matches(options_.exclude, relative)) continue;
       const bool wanted = options_.include.empty()
-                              ? has_model_extension(file) || holds_a_model(file)
+                              ? has_model_extension(file) || checkpoints.wholes.contains(file) ||
+                                    holds_a_model(file)
                               : matches(options_.include, relative);
       if (wanted) add(file, "");
     }

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "formats/zip.h"
+#include "model/resume.h"
 
 namespace torchvet {
 namespace {
@@ -227,6 +228,11 @@ std::string describe_text(std::string_view sample) {
          (line.size() > kQuoted ? "...\")" : "\")");
 }
 
+/// The index of a state_dict in several files.
+bool is_index(std::string_view path) {
+  return path.ends_with(".safetensors.index.json") || path.ends_with(".bin.index.json");
+}
+
 }  // namespace
 
 Detected detect(ByteView file, const Limits& limits) {
@@ -280,7 +286,7 @@ bool is_model_format(Format format) {
 }
 
 bool names_parts(std::string_view path) {
-  return path.ends_with(".safetensors.index.json") || path.ends_with(".bin.index.json") ||
+  return is_index(path) || is_folder_part(path.substr(path.rfind('/') + 1)) ||
          path.substr(path.rfind('/') + 1) == ".metadata";
 }
 
@@ -290,7 +296,7 @@ bool has_model_extension(std::string_view path) {
       ".pt",  ".pth",         ".ckpt",    ".jit",    ".torchscript", ".pt2",
       ".ptl", ".safetensors", ".pth.tar", ".pt.tar", ".distcp"};
   static constexpr std::string_view kBinStarts[] = {"pytorch_model", "adapter_model"};
-  if (names_parts(name)) return true;
+  if (name == ".metadata" || is_index(name)) return true;
   if (name.ends_with(".bin")) {
     return std::any_of(std::begin(kBinStarts), std::end(kBinStarts),
                        [&](std::string_view start) { return name.starts_with(start); });

@@ -33,7 +33,8 @@ struct Detected {
 /// among them: such files are chosen by content.
 [[nodiscard]] bool has_model_extension(std::string_view path);
 
-/// True for names of files that stand for several: `model.safetensors.index.json`.
+/// True for names of files that may stand for several: `model.safetensors.index.json`, and each
+/// part of a training checkpoint that is a folder, any of which may be the one that is left.
 [[nodiscard]] bool names_parts(std::string_view path);
 
 }  // namespace torchvet

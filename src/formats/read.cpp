@@ -6,6 +6,7 @@
 #include "formats/archive.h"
 #include "formats/detect.h"
 #include "formats/reader.h"
+#include "formats/training_folder.h"
 
 namespace torchvet {
 namespace {
@@ -30,6 +31,7 @@ constexpr Row kReaders[] = {
     {Format::kSafetensors, read_safetensors},
     {Format::kShardedIndex, read_sharded_index},
     {Format::kDcpMetadata, read_dcp},
+    {Format::kTrainingFolder, read_training_folder},
     {Format::kPlainZip, read_plain_zip},
 };
 
@@ -54,6 +56,7 @@ void read_into(const std::shared_ptr<Source>& source, const ReadOptions& options
   artifact.format = detected.format;
   artifact.looks_like = std::move(detected.looks_like);
   artifact.lfs_pointer = std::move(detected.lfs_pointer);
+  if (is_training_folder(*source)) artifact.format = Format::kTrainingFolder;
   for (const Row& row : kReaders) {
     if (row.format == artifact.format) return row.reader(source, options, artifact);
   }
@@ -81,6 +84,7 @@ Artifact read_artifact(const std::shared_ptr<Source>& source, const ReadOptions&
 }
 
 std::vector<std::string> parts_beside(const Source& source, const Limits& limits) {
+  if (is_training_folder(source)) return parts_of_training_folder(source);
   switch (detect(source.bytes(), limits).format) {
     case Format::kShardedIndex:
       return shards_of_index(source, limits);

@@ -18,13 +18,14 @@ struct ReadOptions {
 };
 
 /// Opens one file whatever it is: tells the format by content, lets that format's reader fill the
-/// model. It cannot fail: what is wrong in the bytes becomes a `Fault`, what could not be analysed a
-/// `Gap`. Executes nothing. Touches no storage bytes.
+/// model. It cannot fail: what is wrong in the bytes becomes a `Fault`, what could not be analysed
+/// a `Gap`. Executes nothing. Touches no storage bytes.
 [[nodiscard]] Artifact read_artifact(const std::shared_ptr<Source>& source,
                                      const ReadOptions& options);
 
-/// The files beside one that are parts of its checkpoint: the shards that an index names. They are
-/// read with it, and need no check of their own. Empty for a file that stands alone.
+/// The files beside one that are parts of its checkpoint: the shards that an index names, the parts
+/// of a training checkpoint that is a folder. They are read with it, and need no check of their
+/// own. Empty for a file that stands alone.
 [[nodiscard]] std::vector<std::string> parts_beside(const Source& source, const Limits& limits);
 
 }  // namespace torchvet

@@ -21,6 +21,7 @@ std::vector<std::string> shards_of_index(const Source&, const Limits&);
 void read_dcp(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 /// All `.distcp` files beside a `.metadata`.
 std::vector<std::string> files_of_dcp(const Source&);
+void read_training_folder(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_raw_pickle(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 
 }  // namespace torchvet

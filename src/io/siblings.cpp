@@ -31,6 +31,18 @@ bool leads_out(const fs::path& link, const fs::path& folder) {
   return error || inside.empty() || *inside.begin() == "..";
 }
 
+template <typename Wanted>
+std::vector<std::string> entries_of(const fs::path& folder, const Wanted& wanted) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (wanted(*entry)) names.push_back(entry->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Source>> Source::sibling(const std::string& name) {
@@ -52,16 +64,19 @@ Result<std::shared_ptr<Source>> Source::sibling(const std::string& name) {
 }
 
 std::vector<std::string> Source::sibling_names() const {
-  std::vector<std::string> names;
-  if (descriptor_ < 0) return names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder_of(path_), error), end; !error && entry != end;
-       entry.increment(error)) {
+  if (descriptor_ < 0) return {};
+  return entries_of(folder_of(path_), [](const fs::directory_entry& entry) {
     std::error_code ignored;
-    if (entry->is_regular_file(ignored)) names.push_back(entry->path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+    return entry.is_regular_file(ignored);
+  });
+}
+
+std::vector<std::string> Source::sibling_folders() const {
+  if (descriptor_ < 0) return {};
+  return entries_of(folder_of(path_), [](const fs::directory_entry& entry) {
+    std::error_code ignored;
+    return entry.is_directory(ignored);
+  });
 }
 
 }  // namespace torchvet

@@ -40,6 +40,8 @@ class Source {
   [[nodiscard]] Result<std::shared_ptr<Source>> sibling(const std::string& name);
   /// Names of the regular files, and links to files, in the same folder, sorted. Empty for bytes.
   [[nodiscard]] std::vector<std::string> sibling_names() const;
+  /// The same of the folders in it.
+  [[nodiscard]] std::vector<std::string> sibling_folders() const;
 
   /// Copies the bytes at an absolute offset without mapping their pages: for single small records
   /// scattered over a large file, where each look through the mapping would bring a neighbourhood

@@ -29,6 +29,8 @@ std::string_view name_of(Format format) {
       return "safetensors";
     case Format::kShardedIndex:
       return "sharded-index";
+    case Format::kTrainingFolder:
+      return "training-folder";
     case Format::kDcpMetadata:
       return "dcp-metadata";
     case Format::kPlainZip:

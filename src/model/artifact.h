@@ -35,6 +35,7 @@ enum class Format : std::uint8_t {
   kMobileFlatbuffer,
   kSafetensors,
   kShardedIndex,     ///< the JSON index of a state_dict in several files
+  kTrainingFolder,   ///< a training checkpoint that is a folder, at the file that tells it is one
   kDcpMetadata,      ///< `.metadata` of torch.distributed.checkpoint, with its `.distcp` files
   kPlainZip,         ///< a zip that holds no torch artifact
   kRawPickle,        ///< a pickle that is not torch.save's

@@ -78,6 +78,18 @@ def compare_script(torch_tensors, report: dict, path: pathlib.Path) -> tuple[lis
     return theirs, wrong
 
 
+def folder_tensors_of(torch_tensors, anchor: pathlib.Path) -> list[dict]:
+    """A checkpoint that is a folder: the tensors of all its files, each below the name of its file."""
+    theirs = []
+    for path in sorted(anchor.parent.iterdir()):
+        if path.suffix not in EXTENSIONS | {".pkl"}:
+            continue
+        for record in torch_tensors.tensors_of(path, is_trusted(path)):
+            paths = [path.stem + ("" if name.startswith("[") else ".") + name for name in record["paths"]]
+            theirs.append({**record, "paths": sorted(paths)})
+    return theirs
+
+
 def is_trusted(path: pathlib.Path) -> bool:
     """The `bad_` files of one rule carry calls that a loader would make."""
     return not ("PKL001" in path.parts and path.name.startswith("bad_"))
@@ -111,7 +123,9 @@ def main() -> int:
             if report["summary"]["format"] == "torchscript":
                 theirs, wrong = compare_script(torch_tensors, report, path)
             else:
-                theirs = torch_tensors.tensors_of(path, is_trusted(path))
+                folder = report["summary"]["format"] == "training-folder"
+                theirs = (folder_tensors_of(torch_tensors, path) if folder
+                          else torch_tensors.tensors_of(path, is_trusted(path)))
                 wrong = differences(records_of(report["tensors"]), theirs)
         except Exception as problem:  # whatever a damaged file makes torch raise
             refused.append(f"{path}: {type(problem).__name__}: {problem}".splitlines()[0])
