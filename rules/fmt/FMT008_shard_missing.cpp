@@ -25,8 +25,8 @@ model-00002-of-00004.safetensors: the shard is missing
 Fetch the file again. When the checkpoint was sharded anew, remove the old index and shards first.
 
 ## Limits
-It looks beside the index only. Whether a shard is whole is said by FMT001, whether it holds what the
-index expects by FMT009.
+It looks beside the index only; in a training checkpoint that is a folder, at the parts that are there.
+Whether a shard is whole is said by FMT001, whether it holds what the index expects by FMT009.
 
 ## References
 The layout of sharded checkpoints as the Hugging Face libraries write it: `weight_map` of
@@ -36,9 +36,10 @@ The layout of sharded checkpoints as the Hugging Face libraries write it: `weigh
 constexpr std::array kCodes = {ErrorCode::kShardMissing};
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
-  return findings_of_faults(artifact, kCodes, [](const std::string&, const Fault& fault) {
-    return fault.error.detail.starts_with("the shard") ? "the shard is missing"
-                                                       : "the shard is something else";
+  const bool folder = artifact.format == Format::kTrainingFolder;
+  return findings_of_faults(artifact, kCodes, [&](const std::string&, const Fault& fault) {
+    if (fault.error.detail.starts_with("the shard")) return "the shard is missing";
+    return folder ? "the file is something else" : "the shard is something else";
   });
 }
 

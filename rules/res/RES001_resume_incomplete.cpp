@@ -34,7 +34,7 @@ Save what is named, and load it again before the run goes on.
 ## Limits
 With `--for resume` it is a warning and asks for all that an exact resume needs. Without, it is a note,
 and only for a file that keeps an optimizer and lacks what the file itself shows to be needed: a learning
-rate that a scheduler set (`initial_lr`), a switch for half precision, a count of epochs or steps. Random
+rate that a scheduler set (`initial_lr`), a switch for half precision, a part of a folder. Random
 numbers of Python and numpy are missed only where one of the two is kept. Lightning never saves random
 numbers, so they are not missed there. The place within an epoch is not asked for, nor the state of a
 data loader. A single part of a checkpoint (`optimizer.pt`) is silent.

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/checked.h"
 #include "model/key_prefixes.h"
 #include "model/numbered_lists.h"
 #include "model/storage_reach.h"
@@ -41,8 +42,8 @@ detectors share, nothing needs to be done.
 
 ## Limits
 A note, for sharing can be meant. Weights that are tied whole, such as an embedding and the head of a
-language model, or a module with two names, are a matter of course and silent. So are tensors that lie
-apart in one flat storage. Partly overlapping parameters are STO003's.
+language model, or a module with two names, are a matter of course and silent, and so are two layers of
+a single tensor each. So are tensors that lie apart in one flat storage. Partly overlapping parameters are STO003's.
 
 ## References
 `torch.nn.Module.state_dict` ("returned object is a shallow copy"); "Saving & Loading Model" in torch's
@@ -70,13 +71,15 @@ class Views {
         tensor.element_count().value_or(0) == 0) {
       return std::nullopt;
     }
-    const StoragePlace& place = places_[*tensor.storage];
-    std::uint64_t begin = 0;
-    if (__builtin_mul_overflow(static_cast<std::uint64_t>(tensor.storage_offset),
-                               item_size(tensor.dtype), &begin) ||
-        __builtin_add_overflow(begin, place.begin, &begin)) {
+    // What reaches past its storage is STO005's; within, no sum below can overflow.
+    const auto reached =
+        checked_mul(tensor.elements_reached().value_or(UINT64_MAX), item_size(tensor.dtype));
+    if (reached.value_or(UINT64_MAX) > artifact_.storages[*tensor.storage].declared_bytes) {
       return std::nullopt;
     }
+    const StoragePlace& place = places_[*tensor.storage];
+    const std::uint64_t begin =
+        place.begin + static_cast<std::uint64_t>(tensor.storage_offset) * item_size(tensor.dtype);
     return View{place.root, begin, tensor.shape, tensor.strides};
   }
   [[nodiscard]] bool same(TensorId a, TensorId b) const {
@@ -117,7 +120,9 @@ void check_list(const Artifact& artifact, const StateDict& state, const Numbered
     }
   }
   for (const std::vector<std::uint64_t>& numbers : same) {
-    if (numbers.size() < 2) continue;
+    const std::size_t tensors = list.layers.at(numbers.front()).size();
+    // An embedding and a head in one Sequential are tied as usual.
+    if (numbers.size() < 2 || (tensors == 1 && numbers.size() == 2)) continue;
     const std::string dot = list.path.empty() ? "" : ".";
     const std::string_view tensor = list.layers.at(numbers.front()).front().name;
     Finding finding = note(artifact, state, fmt::format("{}.{}", list.path, numbers.front()));

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/checked.h"
 #include "model/key_prefixes.h"
 #include "rule/rule.h"
 #include "rule/state_dict_text.h"
@@ -51,6 +52,14 @@ bool is_dense(const Tensor& tensor, const std::vector<std::size_t>& from_inner) 
   return true;
 }
 
+/// A tensor that reaches past its storage has worse than a wrong order.
+bool is_sound(const Artifact& artifact, const Tensor& tensor) {
+  const auto reached = tensor.elements_reached();
+  const auto bytes =
+      reached ? checked_mul(*reached, item_size(tensor.dtype)) : std::optional<std::uint64_t>();
+  return tensor.storage && bytes && *bytes <= artifact.storages[*tensor.storage].declared_bytes;
+}
+
 bool is_out_of_order(const Tensor& tensor) {
   const std::size_t rank = tensor.shape.size();
   if (tensor.layout != Layout::kStrided || !tensor.storage || tensor.strides.size() != rank) {
@@ -75,7 +84,8 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   for (const StateDict* state : saved_state_dicts(artifact)) {
     std::vector<const StateEntry*> found;
     for (const StateEntry& entry : state->entries) {
-      if (is_out_of_order(artifact.tensors[entry.tensor])) found.push_back(&entry);
+      const Tensor& tensor = artifact.tensors[entry.tensor];
+      if (is_out_of_order(tensor) && is_sound(artifact, tensor)) found.push_back(&entry);
     }
     if (found.empty()) continue;
     Finding finding;

@@ -115,7 +115,7 @@ ResumeParts plain_parts(const Artifact& artifact) {
   const auto any = [&](const auto& is) { return std::any_of(objects.begin(), objects.end(), is); };
   const bool training = artifact.kind == Kind::kCheckpoint;
   if (artifact.state_dicts.empty() && artifact.modules.empty()) {
-    parts.missing.push_back({"the parameters of the model", "", true});
+    parts.missing.push_back({"the parameters of the model", "", false});
   }
   if (!parts.has_optimizer) {
     parts.missing.push_back(
@@ -137,12 +137,12 @@ ResumeParts plain_parts(const Artifact& artifact) {
   if (!scaler && !half.empty()) {
     parts.missing.push_back({"the state of the gradient scaler", half, true});
   }
-  // The state of a scheduler counts steps too, so that a file with one is rather whole.
+  // Most optimizers count steps too, so that it is missed only by who asks.
   if (!any([&](const KeyedObject& object) { return is_progress(tree, object); })) {
     parts.missing.push_back({"a count of how far the run came",
                              "there is no count under `epoch`, `global_step`, `iteration` or the "
                              "like",
-                             training && !scheduler});
+                             false});
   }
   if (training) need_random_states(random_states(artifact), lies_on_cuda(artifact), parts);
   return parts;

@@ -116,3 +116,14 @@ TEST_CASE("an atomic write replaces the whole file and leaves nothing else") {
   REQUIRE_FALSE(failed);
   CHECK(failed.error().code == ErrorCode::kWriteFailed);
 }
+
+TEST_CASE("files and folders beside a file are listed apart") {
+  const TemporaryFolder folder;
+  const auto source = Source::open(folder.write("model.pt", "x"));
+  REQUIRE(source);
+  std::filesystem::create_directory(folder.path("optimizer_0"));
+  std::filesystem::create_symlink(folder.path("none"), folder.path("broken"));
+  CHECK((*source)->sibling_names() == std::vector<std::string>{"model.pt"});
+  CHECK((*source)->sibling_folders() == std::vector<std::string>{"optimizer_0"});
+  CHECK(Source::from_bytes("-", "x")->sibling_folders().empty());
+}
