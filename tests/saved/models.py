@@ -85,13 +85,12 @@ def main() -> int:
             break
         signal.alarm(SECONDS)
         try:
-            model = build(name, seed)
+            save(build(name, seed), folder / name, saved % 3)
         except Exception as error:  # whatever a configuration that is too small leads to
             refused[name] = repr(error)[:200]
             continue
         finally:
             signal.alarm(0)
-        save(model, folder / name, saved % 3)
         saved += 1
     print(json.dumps({"saved": saved, "refused": refused}))
     return 0
