@@ -134,7 +134,8 @@ def main() -> int:
         tensors += len(theirs)
         failed += [f"{path}: {line}" for line in wrong]
 
-    unexpected = [line for line in refused if not pathlib.Path(line.split(":")[0]).name.startswith("bad_")]
+    unexpected = [line for line in refused
+                  if not any(part.startswith("bad_") for part in pathlib.Path(line.split(":")[0]).parts)]
     for line in failed:
         print(f"DIFFERENT {line}")
     for line in refused:
