@@ -77,10 +77,13 @@ TrainingMark mark_of_draw(const Tensor& tensor) {
 }
 
 /// False while a gradient that is exactly zero at first, as behind a layer that begins at zero, may
-/// be the reason why a parameter did not move.
-bool trained_long_enough(const Artifact& artifact, const OptimizerState& optimizer) {
+/// be the reason why a parameter did not move. An optimizer that counts no steps is taken at its
+/// word unless batch norm saw few batches.
+bool trained_long_enough(const Artifact& artifact, const OptimizerState& optimizer,
+                         bool few_batches) {
   return std::any_of(optimizer.state.begin(), optimizer.state.end(), [&](const auto& entry) {
     if (const std::optional<double> step = step_of(artifact, entry)) return *step >= kFewestSteps;
+    if (few_batches) return false;
     const std::optional<TensorId> moment = second_moment_of(entry);
     return !entry.slots.empty() && !(moment && all_zero(artifact.tensors[*moment].values));
   });
@@ -131,11 +134,12 @@ void want_training_marks(const Artifact& artifact, ValuePlan& plan) {
 TrainingMarks training_marks(const Artifact& artifact, const StateDict& state) {
   TrainingMarks marks;
   std::unordered_set<TensorId> unreached;
-  bool just_begun = saw_few_batches(artifact, state);
+  const bool few_batches = saw_few_batches(artifact, state);
+  bool just_begun = few_batches;
   for (const OptimizerState& optimizer : artifact.optimizers) {
     const GradientEvidence evidence = gradient_evidence(artifact, optimizer);
     if (evidence.model != &state) continue;
-    const bool long_enough = trained_long_enough(artifact, optimizer);
+    const bool long_enough = trained_long_enough(artifact, optimizer, few_batches);
     marks.trained = marks.trained || long_enough;
     just_begun = just_begun || (!long_enough && !optimizer.state.empty());
     for (const UnreachedGroup& group : evidence.groups) {

@@ -149,15 +149,18 @@ TEST_CASE("an optimizer that keeps no state says nothing") {
   CHECK(gradient_evidence(artifact, optimizer_of(artifact, {{{}, {}}})).unreached == 0);
 }
 
-TEST_CASE("second moments that are all zero count, once they were computed") {
+TEST_CASE("second moments that are all zero count, once they were computed, from ten steps on") {
   Artifact artifact;
   add_model(artifact, {{"a", {2}}, {"b", {3}}});
-  const OptimizerState optimizer = optimizer_of(artifact, {{{2}, {3}}});
+  OptimizerState optimizer = optimizer_of(artifact, {{{2}, {3}}});
   CHECK(gradient_evidence(artifact, optimizer).unreached == 0);
   ValueFacts zeros;
   zeros.computed = kMoments;
   zeros.count = zeros.numbers = zeros.zero = 2;
   artifact.tensors[*second_moment_of(optimizer.state[0])].values = zeros;
+  optimizer.state[0].step = 9;
+  CHECK(gradient_evidence(artifact, optimizer).unreached == 0);
+  optimizer.state[0].step = 10;
   const GradientEvidence evidence = gradient_evidence(artifact, optimizer);
   REQUIRE(evidence.groups.size() == 1);
   CHECK(evidence.groups[0].parameters[0].entry.name == "a");
