@@ -41,11 +41,14 @@ def checkpoint(net: nn.Module, optimizer: torch.optim.Optimizer, number: int) ->
 
 
 def save_series(
-    folder: pathlib.Path, state: Callable[[int], object], advance: Callable[[], object]
+    folder: pathlib.Path,
+    state: Callable[[int], object],
+    advance: Callable[[], object],
+    steps: int = STEPS,
 ) -> None:
     """Saves `state(step)` at each step, calling `advance` between two."""
     folder.mkdir()
-    for number in range(STEPS):
+    for number in range(steps):
         if number:
             advance()
         save_to(folder / f"step_{number * 100}.pt", state(number * 100))

@@ -34,10 +34,14 @@ If the layer should learn, look at how the optimizer is built (`optimizer.param_
 
 ## Limits
 A module, or a lone matrix, is a warning; a lone vector, a parameter that the file itself shows as
-frozen or without learning rate, and one of a 16-bit type (whose updates can be lost in rounding) is a
-note. When most matrices are static, as in fine-tuning, there is one note for the whole series; when
-adapters (LoRA) are among what moves, silence. Buffers are not judged. Two checkpoints are enough to
-say it, three to be sure of it.
+frozen or without learning rate, and a matrix of a 16-bit type (whose updates can be lost in rounding) is
+a note. A lone vector without a cause beyond that is not reported: the gradient of a bias before a batch norm
+is nothing but rounding, and the scale of a norm hardly ever moves in 16 bits.
+When most matrices are static they are frozen, as in fine-tuning: silence, but for a note when their
+second moments say that every gradient was zero, or when rounding may be why. When adapters (LoRA) are
+among what moves, silence. Buffers are not judged. Where the parameters of the optimizer cannot be told by
+name (SGD without momentum keeps no state), their number tells: when it lists as many as moved, what is
+static is not among them. Two checkpoints are enough to say it, three to be sure of it.
 
 ## References
 Measured on 84 training runs with SGD, Adam and AdamW: 0 of 222 used parameters static over five
@@ -59,22 +63,36 @@ bool is_adapter(const Track& track) {
          track.name.find("adapter") != std::string::npos;
 }
 
-std::string span_text(const Series& series) {
-  const auto& first = series.snapshots.front().step;
-  const auto& last = series.snapshots.back().step;
-  return first && last ? fmt::format("from {} to {}, {}", *first, *last, series.order)
-                       : "in " + series.order;
-}
-
 Evidence peers(const Series& series, const Judged& judged) {
   const auto moved = std::count(judged.movements.begin(), judged.movements.end(), Movement::kMoved);
   return {"series", fmt::format("{} of {} parameters moved over the {} checkpoints ({})", moved,
                                 judged.tracks.size(), series.snapshots.size(), span_text(series))};
 }
 
+/// Causes that nobody chooses, however much of the model is static.
+bool never_chosen(StaticCause cause) {
+  return cause == StaticCause::kZeroGradient || cause == StaticCause::kRounding;
+}
+
+/// Without more, a vector may just have gradients that are lost in rounding.
+bool may_be_small(StaticCause cause) {
+  return cause == StaticCause::kUnknown || cause == StaticCause::kNeverChanged ||
+         cause == StaticCause::kRounding;
+}
+
 bool intended(StaticCause cause) {
   return cause == StaticCause::kFrozen || cause == StaticCause::kZeroLearningRate ||
          cause == StaticCause::kRounding;
+}
+
+/// True for a group that healthy runs have: vectors that rounding keeps still, and, where most of
+/// the model is static, what may be frozen.
+bool unremarkable(const Series& series, const Judged& judged, const NameGroup& group, bool most) {
+  return std::all_of(group.members.begin(), group.members.end(), [&](std::size_t i) {
+    const StaticCause cause = judged.tracks[i]->cause;
+    const bool rounded = may_be_small(cause) && !is_matrix(series, *judged.tracks[i]);
+    return rounded || (most && !never_chosen(cause));
+  });
 }
 
 Finding group_finding(const Series& series, const Judged& judged, const NameGroup& group) {
@@ -124,10 +142,14 @@ Finding whole_finding(const Series& series, const Judged& judged,
     }
   }
   if (groups.size() > kMaxNamed) places += fmt::format(" and {} more", groups.size() - kMaxNamed);
-  finding.message =
-      fmt::format("{} of the {} parameters never moved, as when most of a model is frozen", members,
-                  judged.tracks.size());
-  finding.evidence = {{"series", fmt::format("static: {}", places)}, peers(series, judged)};
+  finding.message = fmt::format("{} of the {} parameters never moved: most of the model", members,
+                                judged.tracks.size());
+  const StaticCause cause = judged.tracks[groups.front().members.front()]->cause;
+  finding.evidence = {
+      {"series", fmt::format("static: {}", places)},
+      {"optimizer", fmt::format("`{}`: {}", judged.tracks[groups.front().members.front()]->name,
+                                text_of(cause))},
+      peers(series, judged)};
   finding.key = "most";
   return finding;
 }
@@ -156,11 +178,14 @@ std::vector<Finding> check(const Series& series, const Intent&) {
     ++matrices;
     static_matrices += is_static ? 1 : 0;
   }
-  if (moved == 0) return {};  // nothing moves at all: another rule's matter
-  const std::vector<NameGroup> groups = group_marked(names);
-  if (groups.empty()) return {};
+  if (moved == 0) return {};          // nothing moves at all: another rule's matter
   if (moved_adapters > 0) return {};  // what they adapt is frozen by design
-  if (static_matrices * 2 > matrices) return {whole_finding(series, judged, groups)};
+  std::vector<NameGroup> groups = group_marked(names);
+  const bool most = static_matrices * 2 > matrices;
+  std::erase_if(groups,
+                [&](const NameGroup& group) { return unremarkable(series, judged, group, most); });
+  if (groups.empty()) return {};
+  if (most) return {whole_finding(series, judged, groups)};
   std::vector<Finding> findings;
   for (const NameGroup& group : groups) findings.push_back(group_finding(series, judged, group));
   return findings;

@@ -46,7 +46,7 @@ std::vector<Finding> check(const Series& series, const Intent&) {
   std::set<const Track*> reported;
   for (std::size_t to = 1; to < series.snapshots.size(); ++to) {
     if (series.snapshots[to - 1].step == 0.0) continue;
-    const MatrixPeers growths(series, to, [](const PairFacts& since) { return since.growth(); });
+    const MatrixPeers growths(series, to, &TrackPoint::growth);
     for (const auto& [track, growth] : growths.all()) {
       if (growth < kTenfold) continue;
       const std::optional<double> median = growths.median_without(growth);

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "model/series_peers.h"
@@ -15,7 +18,8 @@ or less) while the other matrices hardly turned (their median cosine is 0.9 or m
 
 ## Why it matters
 Its numbers were replaced, not trained: the layer was made anew, or its name did not match when the run was
-resumed with `strict=False`. What it had learnt is lost, without any message.
+resumed with `strict=False`. What it had learnt is lost, without any message. A layer that `forward()` makes
+and assigns to the module (`self.head = nn.Linear(...)`) is replaced in every interval.
 
 ## Example
 ```
@@ -30,7 +34,8 @@ Look at what happened between the two checkpoints: a resume that loads with `str
 ## Limits
 The confidence is high when the new numbers are, bit for bit, what torch's generator draws; medium otherwise.
 Not judged: intervals that are as long as the training before them (a position table that begins at small
-random numbers is unlearned there in healthy runs, with a cosine down to 0.16), matrices below 256 elements, matrices that were zero before, intervals in which the others turned
+random numbers is unlearned there in healthy runs, with a cosine down to 0.16), matrices below 256 elements,
+matrices that were zero before or grew tenfold (DRF003), intervals in which the others turned
 as well (checkpoints far apart), series with fewer than two other matrices. In 2112 pairs of consecutive
 checkpoints of healthy runs the lowest cosine was 0.72; of a layer that was reset, 100 steps later, at most
 0.21.
@@ -40,56 +45,80 @@ checkpoints of healthy runs the lowest cosine was 0.72; of a layer that was rese
 )md";
 
 constexpr double kPeersAtLeast = 0.9;
-constexpr double kZero = 1e-6;  ///< root mean square below which a matrix counts as zero
+constexpr float kDiverged = 10;  ///< what grows tenfold runs away, and was not replaced (DRF003)
 
-std::uint64_t elements_of(const TensorForm& form) {
-  std::uint64_t count = 1;
-  for (const std::int64_t size : form.shape) count *= static_cast<std::uint64_t>(size);
-  return count;
+/// A matrix that was replaced, and where.
+struct Replaced {
+  const Track* track = nullptr;
+  std::vector<std::size_t> in;    ///< snapshots
+  double cosine = 0, median = 0;  ///< in the first of them
+  std::size_t others = 0;
+};
+
+/// Intervals in which a layer that is replaced is taken for one.
+std::size_t judged_intervals(const Series& series) {
+  std::size_t judged = 0;
+  for (std::size_t to = 1; to < series.snapshots.size(); ++to)
+    judged += is_early(series, to) ? 0 : 1;
+  return judged;
 }
 
-bool was_something(const TrackPoint& point, std::uint64_t elements) {
-  return point.since->before_squared > kZero * kZero * static_cast<double>(elements);
+std::vector<Replaced> replaced_matrices(const Series& series) {
+  std::vector<Replaced> found;
+  std::map<const Track*, std::size_t> index;
+  for (std::size_t to = 1; to < series.snapshots.size(); ++to) {
+    if (is_early(series, to)) continue;
+    const MatrixPeers cosines(series, to, &TrackPoint::cosine);
+    for (const auto& [track, cosine] : cosines.all()) {
+      const TrackPoint& point = track->points[to];
+      if (!point.replaced || point.growth >= kDiverged) continue;
+      const std::optional<double> median = cosines.median_without(cosine);
+      if (!median || *median < kPeersAtLeast) continue;
+      const auto [known, added] = index.emplace(track, found.size());
+      if (added) found.push_back({track, {}, cosine, *median, cosines.all().size() - 1});
+      found[known->second].in.push_back(to);
+    }
+  }
+  return found;
 }
 
-/// True for an interval at the begin of a training, at least as long as all that went before: some
-/// layers unlearn their initialisation there.
-bool is_early(const Series& series, std::size_t to) {
-  const std::optional<double>& before = series.snapshots[to - 1].step;
-  const std::optional<double>& after = series.snapshots[to].step;
-  return before && after && *after - *before >= *before;
+Finding finding_of(const Series& series, const Replaced& one) {
+  const std::size_t first = one.in.front();
+  const std::size_t judged = judged_intervals(series);
+  Finding finding;
+  finding.severity = Severity::kWarning;
+  finding.where.artifact = series.snapshots[first].path;
+  finding.where.object_path = one.track->name;
+  finding.message =
+      fmt::format("`{}` was replaced since {}", one.track->name, series.snapshots[first - 1].path);
+  finding.evidence.push_back(
+      {"values", fmt::format("the cosine of before and after is {:.2f}; the median of the {} "
+                             "other matrices is {:.2f}",
+                             one.cosine, one.others, one.median)});
+  const bool drawn = std::any_of(one.in.begin(), one.in.end(),
+                                 [&](std::size_t to) { return one.track->points[to].drawn; });
+  if (drawn) {
+    finding.evidence.push_back(
+        {"values", "it holds what torch's generator drew: an initialisation"});
+  }
+  if (one.in.size() > 1) {
+    finding.evidence.push_back(
+        {"series",
+         fmt::format(
+             "so it was in {} of the {} intervals that are judged{}", one.in.size(), judged,
+             one.in.size() == judged && drawn ? ", as when forward() makes the layer anew" : "")});
+  }
+  if (one.in.size() > 1 && one.track->cause == StaticCause::kNotInOptimizer) {
+    finding.evidence.push_back({"optimizer", std::string(text_of(one.track->cause))});
+  }
+  finding.confidence = drawn ? Confidence::kHigh : Confidence::kMedium;
+  return finding;
 }
 
 std::vector<Finding> check(const Series& series, const Intent&) {
   std::vector<Finding> findings;
-  for (std::size_t to = 1; to < series.snapshots.size(); ++to) {
-    if (is_early(series, to)) continue;
-    const MatrixPeers cosines(series, to, [](const PairFacts& since) { return since.cosine(); });
-    for (const auto& [track, cosine] : cosines.all()) {
-      const TrackPoint& point = track->points[to];
-      const std::uint64_t elements = elements_of(series.form(point));
-      const bool replaced = was_replaced(elements, series.form(point).shape, *point.since);
-      if (!replaced || !was_something(point, elements)) continue;
-      const std::optional<double> median = cosines.median_without(cosine);
-      if (!median || *median < kPeersAtLeast) continue;
-      Finding finding;
-      finding.severity = Severity::kWarning;
-      finding.where.artifact = series.snapshots[to].path;
-      finding.where.object_path = track->name;
-      finding.message =
-          fmt::format("`{}` was replaced since {}", track->name, series.snapshots[to - 1].path);
-      finding.evidence.push_back(
-          {"values", fmt::format("the cosine of before and after is {:.2f}; the median of the {} "
-                                 "other matrices is {:.2f}",
-                                 cosine, cosines.all().size() - 1, *median)});
-      const bool drawn = point.fingerprint && point.fingerprint->kind != InitFingerprint::kNone;
-      if (drawn) {
-        finding.evidence.push_back(
-            {"values", "it holds what torch's generator drew: an initialisation"});
-      }
-      finding.confidence = drawn ? Confidence::kHigh : Confidence::kMedium;
-      findings.push_back(std::move(finding));
-    }
+  for (const Replaced& one : replaced_matrices(series)) {
+    findings.push_back(finding_of(series, one));
   }
   return findings;
 }

@@ -12,6 +12,7 @@
 #include "cli/settings.h"
 #include "cli/verbs.h"
 #include "engine/runner.h"
+#include "engine/series_report.h"
 
 namespace torchvet {
 namespace {

@@ -35,6 +35,7 @@
 #include "cli/series_reader.h"
 #include "core/escape.h"
 #include "engine/runner.h"
+#include "engine/series_report.h"
 
 namespace torchvet {
 namespace {

@@ -39,6 +39,8 @@ std::string render(const Report& report, const Options& options, const Settings&
   if (target.file.empty()) {
     text.color = use_color(settings.color, STDOUT_FILENO);
     text.width = columns(STDOUT_FILENO);
+    text.height = rows(STDOUT_FILENO);
+    text.blocks = use_blocks(STDOUT_FILENO);
   }
   text.show = settings.show;
   text.quiet = options.quiet;

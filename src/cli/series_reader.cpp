@@ -10,15 +10,6 @@
 #include "values/values.h"
 
 namespace torchvet {
-namespace {
-
-/// It is then asked whether its new numbers are those of an initialisation.
-bool was_replaced(const Tensor& tensor, const PairFacts& since) {
-  return torchvet::was_replaced(tensor.element_count().value_or(0), tensor.shape, since);
-}
-
-}  // namespace
-
 std::unique_ptr<Opened> SeriesReader::open(const Input& input, ReportedArtifact& reported) const {
   reported = ReportedArtifact();
   reported.path = input.shown;
@@ -58,17 +49,16 @@ void SeriesReader::add(Opened& opened, const Opened* last, std::optional<double>
   }
   builder.add(artifact, step, changes);
   ValuePlan replaced;
-  for (const MovedTensor& moved : builder.moved()) {
-    const std::optional<PairFacts>& since = builder.point(moved).since;
-    if (since && was_replaced(artifact.tensors[moved.after], *since)) {
-      replaced.items.push_back({moved.after, kFingerprint});
-    }
+  for (const ReplacedTensor& one : builder.replaced()) {
+    replaced.items.push_back({one.tensor, kFingerprint});
   }
   if (!replaced.items.empty()) {
     compute_values(artifact, replaced, settings_.limits);
-    for (const MovedTensor& moved : builder.moved()) {
-      const std::optional<ValueFacts>& values = artifact.tensors[moved.after].values;
-      if (values) builder.point(moved).fingerprint = values->fingerprint;
+    for (const ReplacedTensor& one : builder.replaced()) {
+      const std::optional<ValueFacts>& values = artifact.tensors[one.tensor].values;
+      const bool drawn =
+          values && values->fingerprint && values->fingerprint->kind != InitFingerprint::kNone;
+      if (drawn) builder.set_drawn(one);
     }
   }
   if (opened.source->changed_while_read()) artifact.add_gap("file", "it changed while it was read");

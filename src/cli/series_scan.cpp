@@ -1,8 +1,5 @@
 #include "cli/series_scan.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <future>
 #include <memory>
 #include <optional>
@@ -95,60 +92,10 @@ class SeriesScan {
   ScannedSeries scanned_;
 };
 
-std::string step_text(const std::optional<double>& step) {
-  return step ? fmt::format("{}", *step) : std::string();
-}
-
-ReportedInterval interval_of(const Series& series, std::size_t to) {
-  const Series::Snapshot &before = series.snapshots[to - 1], &after = series.snapshots[to];
-  ReportedInterval interval;
-  interval.from = before.path;
-  interval.to = after.path;
-  interval.from_step = step_text(before.step);
-  interval.to_step = step_text(after.step);
-  std::vector<double> updates;
-  for (const Track& track : series.tracks) {
-    if (!track.is_parameter || (!track.points[to - 1].form && !track.points[to].form)) continue;
-    const Movement moved = movement(track, to);
-    if (moved == Movement::kUnknown) {
-      ++interval.unknown;
-      continue;
-    }
-    ++interval.tensors;
-    interval.moved += moved == Movement::kMoved ? 1 : 0;
-    const std::optional<double> update = relative_update(track, to);
-    if (update && is_matrix(series, track)) updates.push_back(*update);
-  }
-  if (!updates.empty()) {
-    const auto middle = updates.begin() + static_cast<std::ptrdiff_t>(updates.size() / 2);
-    std::nth_element(updates.begin(), middle, updates.end());
-    interval.median_update = *middle;
-  }
-  return interval;
-}
-
 }  // namespace
 
 ScannedSeries scan_series(const std::vector<Input>& inputs, const Settings& settings) {
   return SeriesScan(inputs, settings).run();
-}
-
-ReportedSeries report_of(const Series& series) {
-  ReportedSeries reported;
-  reported.order = series.order;
-  for (std::size_t to = 1; to < series.snapshots.size(); ++to) {
-    reported.intervals.push_back(interval_of(series, to));
-  }
-  for (const Track& track : series.tracks) {
-    ReportedTrack row;
-    row.name = track.name;
-    row.parameter = track.is_parameter;
-    for (std::size_t to = 1; to < series.snapshots.size(); ++to) {
-      row.updates.push_back(relative_update(track, to));
-    }
-    reported.tracks.push_back(std::move(row));
-  }
-  return reported;
 }
 
 }  // namespace torchvet

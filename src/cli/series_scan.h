@@ -23,7 +23,4 @@ struct ScannedSeries {
 /// metadata of a third, and the rest of the series as a few numbers for each tensor.
 [[nodiscard]] ScannedSeries scan_series(const std::vector<Input>& inputs, const Settings& settings);
 
-/// The intervals and the matrix of updates, for the report.
-[[nodiscard]] ReportedSeries report_of(const Series& series);
-
 }  // namespace torchvet

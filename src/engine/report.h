@@ -56,11 +56,16 @@ struct ReportedInterval {
   std::optional<double> median_update;
 };
 
+/// What is remarkable about a tensor of a series.
+enum class TrackMark : std::uint8_t { kNone, kStatic, kReplaced, kNotFinite };
+
 /// One tensor of the model over the intervals of a series.
 struct ReportedTrack {
   std::string name;
   bool parameter = false;
-  std::vector<std::optional<double>> updates;  ///< |after - before| / |before| in each interval
+  TrackMark mark = TrackMark::kNone;
+  std::size_t marked_in = 0;   ///< the first interval that shows it, but for kStatic
+  std::vector<float> updates;  ///< |after - before| / |before| in each interval; NaN: not known
 };
 
 struct ReportedSeries {

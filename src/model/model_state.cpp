@@ -242,7 +242,7 @@ bool Describer::take_state_dict(const Place& place) {
     });
     if (!named && !place.path.empty() && !any_word(words_of(place.path), kModelWords)) return false;
   }
-  state.is_average = any_word(words_of(place.path), kAverageWords);
+  state.is_average = names_average(place.path);
   artifact_.state_dicts.push_back(std::move(state));
   return true;
 }
@@ -303,7 +303,7 @@ void Describer::add_module_states() {
     const Module& module = artifact_.modules[id];
     if (module.parent || module.registration != Registration::kRegistered) continue;
     StateDict state = state_of_module(artifact_, id);
-    state.is_average = any_word(words_of(state.path), kAverageWords);
+    state.is_average = names_average(state.path);
     artifact_.state_dicts.push_back(std::move(state));
   }
 }
@@ -387,6 +387,8 @@ std::string_view leaf_of(std::string_view tensor_name) {
   const std::size_t dot = tensor_name.rfind('.');
   return dot == std::string_view::npos ? tensor_name : tensor_name.substr(dot + 1);
 }
+
+bool names_average(std::string_view path) { return any_word(words_of(path), kAverageWords); }
 
 bool is_buffer_like(std::string_view tensor_name) {
   constexpr std::array<std::string_view, 14> kBufferNames = {

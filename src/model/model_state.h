@@ -35,6 +35,10 @@ struct StateDict {
 /// "weight" of "layers.0.weight".
 [[nodiscard]] std::string_view leaf_of(std::string_view tensor_name);
 
+/// True when a path has a word that says that what lies there is an average of a model: `ema`, `swa`,
+/// `avg`, ...
+[[nodiscard]] bool names_average(std::string_view path);
+
 /// Names that torch.nn gives to buffers: running_mean, running_var, num_batches_tracked, ...
 [[nodiscard]] bool is_buffer_like(std::string_view tensor_name);
 

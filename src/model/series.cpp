@@ -1,5 +1,7 @@
 #include "model/series.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 
@@ -21,17 +23,15 @@ std::string_view text_of(StaticCause cause) {
       return "its second moments are all zero: every gradient was zero";
     case StaticCause::kZeroLearningRate:
       return "its learning rate is 0";
+    case StaticCause::kNeverChanged:
+      return "the optimizer lists it and never changed it: its gradients were none or zero";
     case StaticCause::kRounding:
       return "updates may be lost in the rounding of its element type";
   }
   return "the files do not say why";
 }
 
-Movement movement(const Track& track, std::size_t to) {
-  const std::optional<bool>& moved = track.points[to].moved;
-  if (!moved) return Movement::kUnknown;
-  return *moved ? Movement::kMoved : Movement::kSame;
-}
+Movement movement(const Track& track, std::size_t to) { return track.points[to].moved; }
 
 Movement movement(const Track& track) {
   Movement whole = Movement::kSame;
@@ -43,18 +43,46 @@ Movement movement(const Track& track) {
   return whole;
 }
 
-std::optional<double> relative_update(const Track& track, std::size_t to) {
-  if (movement(track, to) == Movement::kSame) return 0.0;
-  const std::optional<PairFacts>& since = track.points[to].since;
-  return since ? since->relative_update() : std::nullopt;
-}
-
 bool was_replaced(std::uint64_t elements, const std::vector<std::int64_t>& shape,
                   const PairFacts& since) {
   constexpr double kReplaced = 0.3;
   constexpr std::uint64_t kFewest = 256;
+  constexpr double kZero = 1e-6;  // root mean square below which a matrix counts as zero
   const std::optional<double> cosine = since.cosine();
-  return cosine && *cosine <= kReplaced && shape.size() > 1 && elements >= kFewest;
+  return cosine && *cosine <= kReplaced && shape.size() > 1 && elements >= kFewest &&
+         since.before_squared > kZero * kZero * static_cast<double>(elements);
+}
+
+bool is_early(const Series& series, std::size_t to) {
+  const std::optional<double>& before = series.snapshots[to - 1].step;
+  const std::optional<double>& after = series.snapshots[to].step;
+  return before && after && *after - *before >= *before;
+}
+
+std::string span_text(const Series& series) {
+  const auto& first = series.snapshots.front().step;
+  const auto& last = series.snapshots.back().step;
+  return first && last ? fmt::format("from {} to {}, {}", *first, *last, series.order)
+                       : "in " + series.order;
+}
+
+bool same_place(const Series& series, std::size_t to) {
+  const Series::Snapshot &before = series.snapshots[to - 1], &after = series.snapshots[to];
+  if (before.step && before.step == after.step) return true;
+  for (const std::string_view key : {"global_step", "num_updates"}) {
+    const Counter* then = find_counter(before.counters, Counter::Kind::kStored, key);
+    const Counter* now = find_counter(after.counters, Counter::Kind::kStored, key);
+    if (then && now) return then->value == now->value;
+  }
+  return false;
+}
+
+bool matrices_moved(const Series& series, std::size_t to) {
+  return std::any_of(series.tracks.begin(), series.tracks.end(), [&](const Track& track) {
+    const TrackPoint& point = track.points[to];
+    return track.is_parameter && point.moved == Movement::kMoved &&
+           series.form(point).shape.size() > 1;
+  });
 }
 
 bool is_matrix(const Series& series, const Track& track) {

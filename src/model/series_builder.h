@@ -2,12 +2,12 @@
 
 #include <map>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "model/artifact.h"
 #include "model/series.h"
+#include "model/series_averages.h"
 
 namespace torchvet {
 
@@ -20,10 +20,10 @@ namespace torchvet {
 /// moments.
 [[nodiscard]] ValuePlan series_plan(const Artifact& artifact, const Changes& changes);
 
-/// A floating-point tensor that moved.
-struct MovedTensor {
+/// A tensor whose numbers were replaced rather than trained (`was_replaced`).
+struct ReplacedTensor {
   std::size_t track = 0;
-  TensorId after = 0;
+  TensorId tensor = 0;
 };
 
 /// Takes checkpoints one by one, oldest first, and keeps what `Series` promises. The caller holds
@@ -36,15 +36,16 @@ class SeriesBuilder {
  public:
   explicit SeriesBuilder(std::string order) { series_.order = std::move(order); }
 
-  /// Tensors of the checkpoint that was added last, and what has their names and forms in the next:
-  /// what is to be compared.
+  /// Tensors of the checkpoint that was added last, and what has their names and forms in the next,
+  /// of the model and of its averages: what is to be compared.
   [[nodiscard]] std::vector<TensorPair> pairs(const Artifact& next) const;
   /// Adds a checkpoint whose values of `series_plan` are known. `changes`: of its `pairs`.
   void add(const Artifact& artifact, std::optional<double> step, const Changes& changes);
-  /// Floating-point tensors that moved from the last checkpoint but one to the last.
-  [[nodiscard]] const std::vector<MovedTensor>& moved() const { return moved_; }
-  [[nodiscard]] TrackPoint& point(const MovedTensor& moved) {
-    return series_.tracks[moved.track].points.back();
+  /// Tensors of the last checkpoint whose numbers were replaced since the one before.
+  [[nodiscard]] const std::vector<ReplacedTensor>& replaced() const { return replaced_; }
+  /// Says of one of them that torch's generator draws what it holds now.
+  void set_drawn(const ReplacedTensor& one) {
+    series_.tracks[one.track].points.back().drawn = true;
   }
   /// The series so far; `newest` is the checkpoint that was added last, and tells why tensors are
   /// static.
@@ -52,13 +53,16 @@ class SeriesBuilder {
 
  private:
   std::uint32_t form_index(const Tensor& tensor);
+  /// What became of a tensor of the model, whose form is known.
+  void put(const ChangeFacts& change, TrackPoint& point) const;
 
   Series series_;
-  std::unordered_map<std::string, std::size_t> index_;  ///< of the tracks by name
+  TrackIndex index_;
   std::map<std::pair<DType, std::vector<std::int64_t>>, std::uint32_t> forms_;
   std::vector<std::size_t> places_;       ///< of each track in the newest snapshot that has it
-  std::map<std::size_t, TensorId> last_;  ///< tensors of the last snapshot by track
-  std::vector<MovedTensor> moved_;
+  std::map<std::size_t, TensorId> last_;  ///< by track: in the last snapshot
+  std::vector<ReplacedTensor> replaced_;
+  AverageFollower averages_;
 };
 
 }  // namespace torchvet

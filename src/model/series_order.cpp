@@ -2,7 +2,8 @@
 // `global_step` beside the model, or into the file's name, or only the optimizer counts. Each of
 // these places is asked in turn, and the first is taken that every checkpoint has and no two share:
 // a number that some files lack or that repeats (a constant `version`, the `2` in `gpt2`) orders
-// nothing.
+// nothing. Only when nothing orders them all is a number taken that some share: a run of which the
+// last checkpoint was copied (`last.pt`).
 #include "model/series_order.h"
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <set>
 #include <string_view>
@@ -29,12 +31,6 @@ bool orders(const Places& places) {
   });
 }
 
-std::optional<double> stored_number(const Artifact& artifact, std::string_view key) {
-  if (artifact.pickles.empty()) return std::nullopt;
-  const ObjectTree& tree = artifact.objects;
-  return tree.number(tree.get(artifact.pickles.front().root, key));
-}
-
 /// The highest step that the optimizers count.
 std::optional<double> optimizer_step(const Artifact& artifact) {
   std::optional<double> highest;
@@ -47,10 +43,18 @@ std::optional<double> optimizer_step(const Artifact& artifact) {
   return highest;
 }
 
+/// True when the places tell some apart, though not all.
+bool orders_roughly(const Places& places) {
+  return std::all_of(places.begin(), places.end(),
+                     [](const auto& place) { return place && std::isfinite(*place); }) &&
+         std::adjacent_find(places.begin(), places.end(), std::not_equal_to<>()) != places.end();
+}
+
 struct NumberInName {
   double value = 0;
-  bool whole = true;   ///< `0.93` is a score
-  bool named = false;  ///< a word for progress stands before it: `epoch=3`, `step_100`
+  bool whole = true;          ///< `0.93` is a score
+  bool named = false;         ///< a word for progress stands before it: `epoch=3`, `step_100`
+  std::ptrdiff_t folder = 0;  ///< how many folders up from the file's own name
 };
 
 constexpr std::array<std::string_view, 9> kProgressWords = {
@@ -84,6 +88,7 @@ std::vector<NumberInName> numbers_in(std::string_view path) {
     const std::string_view text(begin, static_cast<std::size_t>(std::max(end, begin + 1) - begin));
     number.whole = text.find('.') == std::string_view::npos;
     number.named = is_progress(path.substr(0, at));
+    number.folder = std::count(path.begin() + static_cast<std::ptrdiff_t>(at), path.end(), '/');
     if (error == std::errc()) numbers.push_back(number);
     at += text.size();
   }
@@ -98,8 +103,8 @@ std::string_view without_extension(std::string_view path) {
   return in_name ? path.substr(0, dot) : path;
 }
 
-/// The number in each path that tells them apart, counted from the end: one with a word for
-/// progress before it, else a whole one.
+/// The number in each path that tells them apart, counted from the end, in the file's name or in
+/// the same folder of all: one with a word for progress before it, else a whole one.
 std::optional<Places> numbers_in_names(const std::vector<SeriesPlace>& given) {
   std::vector<std::vector<NumberInName>> all;
   std::size_t fewest = given.empty() ? 0 : SIZE_MAX;
@@ -111,7 +116,8 @@ std::optional<Places> numbers_in_names(const std::vector<SeriesPlace>& given) {
     for (std::size_t i = 0; i < fewest; ++i) {
       Places places;
       for (const std::vector<NumberInName>& numbers : all) {
-        places.push_back(numbers[i].*wanted ? std::optional(numbers[i].value) : std::nullopt);
+        const bool fits = numbers[i].*wanted && numbers[i].folder == all.front()[i].folder;
+        places.push_back(fits ? std::optional(numbers[i].value) : std::nullopt);
       }
       if (orders(places)) return places;
     }
@@ -153,22 +159,34 @@ ValuePlan place_plan(const Artifact& artifact) {
 }
 
 SeriesOrder order_series(const std::vector<SeriesPlace>& places) {
+  static_assert(kStepKeys.back() == "epoch");
   Places found(places.size());
-  const auto take = [&](auto ask) {
+  const auto take = [&](auto ask, bool (*enough)(const Places&)) {
     std::transform(places.begin(), places.end(), found.begin(), ask);
-    return orders(found);
+    return enough(found);
   };
-  for (std::size_t key = 0; key < kStepKeys.size(); ++key) {
-    if (take([&](const SeriesPlace& place) { return place.stored[key]; })) {
-      return in_order(found, "`" + std::string(kStepKeys[key]) + "` in the files");
+  const bool epochs = std::all_of(places.begin(), places.end(), [](const SeriesPlace& place) {
+    return place.stored.back().has_value();
+  });
+  const auto in_files = [&](bool (*enough)(const Places&)) -> std::optional<SeriesOrder> {
+    for (std::size_t key = 0; key < kStepKeys.size(); ++key) {
+      // The same step of two epochs is another place.
+      const bool again = epochs && kStepKeys[key] != "epoch" && !is_step_of_run(kStepKeys[key]);
+      if (enough == orders_roughly && again) continue;
+      if (take([&](const SeriesPlace& place) { return place.stored[key]; }, enough)) {
+        return in_order(found, "`" + std::string(kStepKeys[key]) + "` in the files");
+      }
     }
-  }
-  if (take([](const SeriesPlace& place) { return place.optimizer_step; })) {
-    return in_order(found, "the step of the optimizer");
-  }
+    if (take([](const SeriesPlace& place) { return place.optimizer_step; }, enough)) {
+      return in_order(found, "the step of the optimizer");
+    }
+    return std::nullopt;
+  };
+  if (std::optional<SeriesOrder> order = in_files(orders)) return std::move(*order);
   if (const std::optional<Places> named = numbers_in_names(places)) {
     return in_order(*named, "the numbers in the names");
   }
+  if (std::optional<SeriesOrder> order = in_files(orders_roughly)) return std::move(*order);
   return in_order(Places(places.size()), "the order given");
 }
 

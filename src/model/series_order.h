@@ -6,12 +6,9 @@
 #include <vector>
 
 #include "model/artifact.h"
+#include "model/series_counters.h"
 
 namespace torchvet {
-
-inline constexpr std::array<std::string_view, 11> kStepKeys = {
-    "global_step", "step",       "steps", "current_step", "num_steps", "num_updates",
-    "iteration",   "iterations", "iter",  "iter_num",     "epoch"};
 
 /// All that a checkpoint says of its place in the run.
 struct SeriesPlace {
@@ -32,7 +29,9 @@ struct SeriesOrder {
 
 /// Puts checkpoints in order. The place of one is, whichever all of them have and no two share: a
 /// number under a usual name in the file (global_step, step, iteration, epoch, ...), the step of
-/// the optimizer, a number in the name of the file; else they stay in the order given.
+/// the optimizer, a number in the name of the file. Without such a number the first of these in the
+/// files that not all share: those with the same one stay in the order given, as all do without
+/// any.
 [[nodiscard]] SeriesOrder order_series(const std::vector<SeriesPlace>& places);
 
 }  // namespace torchvet

@@ -1,6 +1,7 @@
 #include "model/series_peers.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace torchvet {
 namespace {
@@ -12,11 +13,10 @@ constexpr std::size_t kFewestOthers = 2;
 MatrixPeers::MatrixPeers(const Series& series, std::size_t to, Quantity quantity) {
   for (const Track& track : series.tracks) {
     const TrackPoint& point = track.points[to];
-    if (!track.is_parameter || !point.since || series.form(point).shape.size() < 2) continue;
-    if (const std::optional<double> value = quantity(*point.since)) {
-      all_.emplace_back(&track, *value);
-      sorted_.push_back(*value);
-    }
+    if (!track.is_parameter || point.moved != Movement::kMoved) continue;
+    if (series.form(point).shape.size() < 2 || std::isnan(point.*quantity)) continue;
+    all_.emplace_back(&track, point.*quantity);
+    sorted_.push_back(point.*quantity);
   }
   std::sort(sorted_.begin(), sorted_.end());
 }

@@ -13,8 +13,8 @@ namespace torchvet {
 /// out.
 class MatrixPeers {
  public:
-  /// What to take of the comparison of a matrix with itself before; nothing leaves it out.
-  using Quantity = std::optional<double> (*)(const PairFacts&);
+  /// What to take of the comparison of a matrix with itself before: its growth, its cosine.
+  using Quantity = float TrackPoint::*;
 
   MatrixPeers(const Series& series, std::size_t to, Quantity quantity);
 

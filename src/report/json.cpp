@@ -1,6 +1,9 @@
 #include "report/json.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "core/escape.h"
@@ -87,30 +90,50 @@ Json number(const std::optional<double>& value) {
   return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
 }
 
-Json series_json(const ReportedSeries& series) {
-  Json intervals = Json::array();
-  for (const ReportedInterval& i : series.intervals) {
-    intervals.push_back({{"from", text(i.from)},
-                         {"to", text(i.to)},
-                         {"from_step", text(i.from_step)},
-                         {"to_step", text(i.to_step)},
-                         {"tensors", i.tensors},
-                         {"moved", i.moved},
-                         {"static", i.tensors - i.moved},
-                         {"unknown", i.unknown},
-                         {"median_update", number(i.median_update)}});
-  }
-  Json tensors = Json::array();
-  for (const ReportedTrack& track : series.tracks) {
-    Json updates = Json::array();
-    for (const std::optional<double>& update : track.updates) updates.push_back(number(update));
-    tensors.push_back({{"name", text(track.name)},
-                       {"parameter", track.parameter},
-                       {"relative_update", std::move(updates)}});
-  }
-  return {{"order", text(series.order)},
-          {"intervals", std::move(intervals)},
-          {"tensors", std::move(tensors)}};
+Json interval_json(const ReportedInterval& i) {
+  return {{"from", text(i.from)},
+          {"to", text(i.to)},
+          {"from_step", text(i.from_step)},
+          {"to_step", text(i.to_step)},
+          {"tensors", i.tensors},
+          {"moved", i.moved},
+          {"static", i.tensors - i.moved},
+          {"unknown", i.unknown},
+          {"median_update", number(i.median_update)}};
+}
+
+std::string dumped(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+/// The matrix of updates grows with the series, so it is written as it goes, a tensor a line.
+void write_series(std::string& out, const ReportedSeries& series) {
+  const auto list = [&](std::string_view name, std::size_t count, auto write_item) {
+    out += fmt::format(",\n    \"{}\": [", name);
+    for (std::size_t i = 0; i < count; ++i) {
+      out += i > 0 ? ",\n      " : "\n      ";
+      write_item(i);
+    }
+    out += count > 0 ? "\n    ]" : "]";
+  };
+  out += fmt::format("  \"series\": {{\n    \"order\": {}", dumped(text(series.order), -1));
+  list("intervals", series.intervals.size(),
+       [&](std::size_t i) { out += dumped(interval_json(series.intervals[i]), -1); });
+  list("tensors", series.tracks.size(), [&](std::size_t i) {
+    const ReportedTrack& track = series.tracks[i];
+    out += fmt::format("{{\"name\":{},\"parameter\":{},\"relative_update\":[",
+                       dumped(text(track.name), -1), track.parameter);
+    for (std::size_t at = 0; at < track.updates.size(); ++at) {
+      if (at > 0) out += ',';
+      if (std::isfinite(track.updates[at])) {
+        fmt::format_to(std::back_inserter(out), "{}", track.updates[at]);
+      } else {
+        out += "null";
+      }
+    }
+    out += "]}";
+  });
+  out += "\n  }\n";
 }
 
 Json rule_json(const Rule& rule) {
@@ -145,8 +168,14 @@ std::string json_report(const Report& report) {
   }
   out["rules"] = Json::array();
   for (const Rule* rule : report.rules) out["rules"].push_back(rule_json(*rule));
-  if (report.series) out["series"] = series_json(*report.series);
-  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::string whole = dumped(out, 2);
+  if (report.series) {
+    whole.resize(whole.size() - std::string_view("\n}").size());
+    whole += ",\n";
+    write_series(whole, *report.series);
+    whole += '}';
+  }
+  return whole + "\n";
 }
 
 }  // namespace torchvet

@@ -65,7 +65,7 @@ class Writer {
 
   std::string write() {
     if (report_.series && !report_.series->intervals.empty() && !options_.quiet) {
-      out_ += series_table(*report_.series) + "\n";
+      out_ += series_table(*report_.series, options_) + "\n";
     }
     write_findings();
     write_gaps();

@@ -8,7 +8,9 @@ namespace torchvet {
 
 struct TextOptions {
   bool color = false;
-  int width = 0;  ///< columns to wrap at; 0: never
+  int width = 0;        ///< columns to wrap at; 0: never
+  int height = 0;       ///< lines of the terminal; 0: there is none
+  bool blocks = false;  ///< the terminal can show the block characters of Unicode
   Severity show = Severity::kNote;
   bool quiet = false;       ///< one line a finding, nothing else but gaps
   bool verbose = false;     ///< nothing merged; fingerprints, artifacts and rules listed
@@ -25,7 +27,8 @@ struct TextOptions {
 /// "1.2 GB", "12 kB", "7 B".
 [[nodiscard]] std::string size_text(std::uint64_t bytes);
 
-/// The table of a series: for each interval how many tensors moved.
-[[nodiscard]] std::string series_table(const ReportedSeries& series);
+/// The table of a series: for each checkpoint how many tensors moved since the one before, and how
+/// the most remarkable ones moved over the run.
+[[nodiscard]] std::string series_table(const ReportedSeries& series, const TextOptions& options);
 
 }  // namespace torchvet

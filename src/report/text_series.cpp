@@ -1,13 +1,27 @@
+// The table of a series, and below it lines for the tensors that people will want to see: those
+// whose numbers went bad or were replaced, those that never moved, those that move far more or less
+// than the others. A terminal gets no more of it than leaves the findings in sight; the whole
+// matrix is in the JSON report.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/escape.h"
+#include "report/sparkline.h"
 #include "report/text.h"
 #include "terminal/wrap.h"
 
 namespace torchvet {
 namespace {
+
+constexpr std::size_t kMostRows = 40;  ///< of the table
+constexpr std::size_t kMostLines = 8;  ///< sparklines, below the median's
+constexpr std::size_t kFewestIntervals = 2;
+constexpr std::size_t kWidestName = 40;
+constexpr std::size_t kNarrowestLine = 8, kWidestLine = 60;
+/// An update this many times that of the median, or its inverse, makes a tensor an outlier.
+constexpr double kOutlier = 5;
 
 /// Pads by what is seen, not by bytes.
 std::string padded(const std::string& text, std::size_t width) {
@@ -19,43 +33,180 @@ std::string padded(const std::string& text, std::size_t width) {
 std::string_view common_folder(const ReportedSeries& series) {
   std::string_view common = series.intervals.front().from;
   for (const ReportedInterval& interval : series.intervals) {
-    for (const std::string_view path : {std::string_view(interval.from), std::string_view(interval.to)}) {
-      const auto [end, ignored] = std::mismatch(common.begin(), common.end(), path.begin(), path.end());
+    for (const std::string_view path :
+         {std::string_view(interval.from), std::string_view(interval.to)}) {
+      const auto [end, ignored] =
+          std::mismatch(common.begin(), common.end(), path.begin(), path.end());
       common = common.substr(0, static_cast<std::size_t>(end - common.begin()));
     }
   }
   return common.substr(0, common.rfind('/') + 1);
 }
 
+/// A tensor whose updates get a line.
+struct Chosen {
+  const ReportedTrack* track = nullptr;
+  double ratio = 1;  ///< to the median, in the interval in which the two are furthest apart
+
+  [[nodiscard]] double outlier() const { return std::max(ratio, 1 / ratio); }
+};
+
+class SeriesTable {
+ public:
+  SeriesTable(const ReportedSeries& series, const TextOptions& options)
+      : series_(series),
+        options_(options),
+        folder_(common_folder(series)),
+        rows_(options.height > 0 ? std::clamp<std::size_t>(
+                                       static_cast<std::size_t>(options.height) / 3, 6, kMostRows)
+                                 : kMostRows),
+        lines_(options.height > 0 ? std::clamp<std::size_t>(
+                                        static_cast<std::size_t>(options.height) / 6, 3, kMostLines)
+                                  : kMostLines) {}
+
+  std::string write() {
+    out_ = fmt::format("{} checkpoints{}, ordered by {}\n", series_.intervals.size() + 1,
+                       folder_.empty() ? "" : " in " + escape_text(folder_),
+                       escape_text(series_.order));
+    write_rows();
+    if (series_.intervals.size() >= kFewestIntervals) write_lines();
+    return std::move(out_);
+  }
+
+ private:
+  std::string name(const std::string& path) const {
+    return escape_text(std::string_view(path).substr(folder_.size()));
+  }
+
+  void write_rows() {
+    struct Row {
+      std::string step, name, rest;
+    };
+    std::vector<Row> rows = {
+        {series_.intervals.front().from_step, name(series_.intervals.front().from), ""}};
+    for (const ReportedInterval& interval : series_.intervals) {
+      Row row{interval.to_step, name(interval.to), ""};
+      row.rest = fmt::format("  {:>5}  {:>6}", interval.moved, interval.tensors - interval.moved);
+      row.rest += interval.median_update ? fmt::format("  {:>13.2g}", *interval.median_update)
+                                         : std::string(15, ' ');
+      if (interval.unknown > 0) row.rest += fmt::format("  {} not comparable", interval.unknown);
+      while (row.rest.ends_with(' ')) row.rest.pop_back();
+      rows.push_back(std::move(row));
+    }
+    std::size_t step = 0, wide = std::string_view("checkpoint").size();
+    for (const Row& row : rows) {
+      step = std::max(step, row.step.size());
+      wide = std::max(wide, display_width(row.name));
+    }
+    if (step > 0) step = std::max(step, std::string_view("step").size());
+    const auto line = [&](const std::string& number, const std::string& file,
+                          const std::string& rest) {
+      out_ += step > 0 ? fmt::format("  {:>{}}  ", number, step) : "  ";
+      out_ += rest.empty() ? file : padded(file, wide) + rest;
+      out_ += '\n';
+    };
+    line("step", "checkpoint", "  moved  static  median update");
+    const std::size_t head = rows.size() > rows_ ? rows_ / 3 : rows.size();
+    const std::size_t tail = rows.size() > rows_ ? rows.size() - (rows_ - head - 1) : rows.size();
+    for (std::size_t i = 0; i < head; ++i) line(rows[i].step, rows[i].name, rows[i].rest);
+    if (tail > head) line("...", fmt::format("({} more)", tail - head), "");
+    for (std::size_t i = tail; i < rows.size(); ++i) line(rows[i].step, rows[i].name, rows[i].rest);
+  }
+
+  Chosen compared(const ReportedTrack& track) const {
+    Chosen most{&track};
+    for (std::size_t i = 0; i < track.updates.size(); ++i) {
+      const std::optional<double>& median = series_.intervals[i].median_update;
+      if (!median || !(*median > 0) || !(track.updates[i] > 0)) continue;
+      const Chosen here{&track, static_cast<double>(track.updates[i]) / *median};
+      if (std::isfinite(here.ratio) && here.outlier() > most.outlier()) most = here;
+    }
+    return most;
+  }
+
+  /// The tensors to show, the most remarkable first: half of the room at most is for static ones
+  /// when there are others.
+  std::vector<Chosen> choose() const {
+    std::vector<Chosen> moving, still;
+    for (const ReportedTrack& track : series_.tracks) {
+      if (track.mark == TrackMark::kStatic) {
+        still.push_back({&track});
+      } else if (track.parameter || track.mark != TrackMark::kNone) {
+        const Chosen one = compared(track);
+        if (one.outlier() >= kOutlier || track.mark != TrackMark::kNone) moving.push_back(one);
+      }
+    }
+    std::stable_sort(moving.begin(), moving.end(), [](const Chosen& a, const Chosen& b) {
+      return a.track->mark != b.track->mark ? a.track->mark > b.track->mark
+                                            : a.outlier() > b.outlier();
+    });
+    const std::size_t kept = std::min(still.size(), lines_ - std::min(moving.size(), lines_ / 2));
+    moving.resize(std::min(moving.size(), lines_ - kept));
+    still.resize(kept);
+    moving.insert(moving.end(), still.begin(), still.end());
+    return moving;
+  }
+
+  std::string label_of(const Chosen& one) const {
+    const auto place = [&] { return name(series_.intervals[one.track->marked_in].to); };
+    switch (one.track->mark) {
+      case TrackMark::kStatic:
+        return "never moved";
+      case TrackMark::kReplaced:
+        return "replaced in " + place();
+      case TrackMark::kNotFinite:
+        return "not finite from " + place();
+      case TrackMark::kNone:
+        break;
+    }
+    return one.ratio > 1 ? fmt::format("up to {:.3g} times the median", one.ratio)
+                         : fmt::format("down to 1/{:.3g} of the median", 1 / one.ratio);
+  }
+
+  void write_lines() {
+    std::vector<float> medians;
+    for (const ReportedInterval& interval : series_.intervals) {
+      medians.push_back(interval.median_update ? static_cast<float>(*interval.median_update)
+                                               : std::nanf(""));
+    }
+    const std::vector<Chosen> chosen = choose();
+    SparkScale scale(options_.blocks);
+    scale.include(medians);
+    std::string_view heading = "median of the matrices";
+    std::size_t wide = heading.size();
+    std::vector<std::string> names, labels;
+    std::size_t around = 8;  // spaces, and the widest label
+    for (const Chosen& one : chosen) {
+      scale.include(one.track->updates);
+      names.push_back(escape_text(one.track->name, kWidestName));
+      labels.push_back(label_of(one));
+      wide = std::max(wide, display_width(names.back()));
+      around = std::max(around, 8 + display_width(labels.back()));
+    }
+    const std::size_t width = options_.width > 0 ? static_cast<std::size_t>(options_.width) : 0;
+    const std::size_t room = width > wide + around ? width - wide - around : 0;
+    const std::size_t columns =
+        width > 0 ? std::clamp(room, kNarrowestLine, kWidestLine) : kWidestLine;
+    out_ += fmt::format("  relative updates, {}\n", scale.legend());
+    out_ += fmt::format("    {}  {}\n", padded(std::string(heading), wide),
+                        scale.draw(medians, columns));
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      out_ += fmt::format("    {}  {}  {}\n", padded(names[i], wide),
+                          scale.draw(chosen[i].track->updates, columns), labels[i]);
+    }
+  }
+
+  const ReportedSeries& series_;
+  const TextOptions& options_;
+  const std::string_view folder_;
+  const std::size_t rows_, lines_;
+  std::string out_;
+};
+
 }  // namespace
 
-std::string series_table(const ReportedSeries& series) {
-  if (series.intervals.empty()) return {};
-  const std::string_view folder = common_folder(series);
-  const auto name = [&](const std::string& path) { return escape_text(path.substr(folder.size())); };
-  std::vector<std::string> labels;
-  std::size_t width = 0;
-  for (const ReportedInterval& interval : series.intervals) {
-    labels.push_back(fmt::format("{} -> {}", name(interval.from), name(interval.to)));
-    if (!interval.from_step.empty() && !interval.to_step.empty()) {
-      labels.back() += fmt::format("  ({} -> {})", interval.from_step, interval.to_step);
-    }
-    width = std::max(width, display_width(labels.back()));
-  }
-  std::string out = fmt::format("{} checkpoints{}, ordered by {}\n", series.intervals.size() + 1,
-                                folder.empty() ? "" : " in " + escape_text(folder),
-                                escape_text(series.order));
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    const ReportedInterval& interval = series.intervals[i];
-    out += fmt::format("  {}  {:>6} moved {:>6} static", padded(labels[i], width), interval.moved,
-                       interval.tensors - interval.moved);
-    if (interval.median_update) {
-      out += fmt::format("   update {:>7.2g}", *interval.median_update);
-    }
-    if (interval.unknown > 0) out += fmt::format(" {:>6} not comparable", interval.unknown);
-    out += '\n';
-  }
-  return out;
+std::string series_table(const ReportedSeries& series, const TextOptions& options) {
+  return series.intervals.empty() ? std::string() : SeriesTable(series, options).write();
 }
 
 }  // namespace torchvet

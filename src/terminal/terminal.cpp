@@ -3,7 +3,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cstdlib>
+#include <string>
 
 namespace torchvet {
 namespace {
@@ -22,6 +24,22 @@ bool forced(const char* name) {
 bool smart_terminal(int descriptor) {
   const std::string_view term = environment("TERM");
   return isatty(descriptor) == 1 && !term.empty() && term != "dumb";
+}
+
+winsize size_of(int descriptor) {
+  winsize size = {};
+  if (isatty(descriptor) != 1 || ioctl(descriptor, TIOCGWINSZ, &size) != 0) return {};
+  return size;
+}
+
+bool utf8_locale() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    std::string locale(environment(name));
+    if (locale.empty()) continue;
+    for (char& c : locale) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return locale.find("utf-8") != std::string::npos || locale.find("utf8") != std::string::npos;
+  }
+  return false;
 }
 
 constexpr Palette kPlain = {};
@@ -52,11 +70,12 @@ bool use_color(When said, int descriptor) {
   return smart_terminal(descriptor);
 }
 
-int columns(int descriptor) {
-  if (isatty(descriptor) != 1) return 0;
-  winsize size = {};
-  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return 0;
-  return size.ws_col;
+int columns(int descriptor) { return size_of(descriptor).ws_col; }
+
+int rows(int descriptor) { return size_of(descriptor).ws_row; }
+
+bool use_blocks(int descriptor) {
+  return smart_terminal(descriptor) && environment("TERM") != "linux" && utf8_locale();
 }
 
 bool use_progress(When said) {

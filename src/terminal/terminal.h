@@ -18,6 +18,14 @@ enum class When : std::uint8_t { kAuto, kAlways, kNever };
 /// Columns of the terminal behind a file descriptor; 0 when it is none: a pipe is never wrapped.
 [[nodiscard]] int columns(int descriptor);
 
+/// Lines of the terminal behind a file descriptor; 0 when it is none.
+[[nodiscard]] int rows(int descriptor);
+
+/// Whether the block characters of Unicode may be written to a file descriptor: it is a terminal,
+/// the locale (LC_ALL, else LC_CTYPE, else LANG) is in UTF-8, and TERM names neither a dumb
+/// terminal nor the Linux console, whose fonts lack them.
+[[nodiscard]] bool use_blocks(int descriptor);
+
 /// Whether a progress line may be shown on standard error: it is a terminal that can rewrite a
 /// line, and this is no CI run.
 [[nodiscard]] bool use_progress(When said);

@@ -1,4 +1,6 @@
 // The order of a series, what moves in it, and what a static parameter tells of itself.
+#include <cmath>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <string>
@@ -11,6 +13,7 @@
 #include "model/series_order.h"
 #include "model/series_peers.h"
 #include "unit/catch.h"
+#include "unit/changes.h"
 
 using namespace torchvet;
 
@@ -52,17 +55,6 @@ Artifact checkpoint(std::string path, const std::vector<NamedValue>& tensors,
   return artifact;
 }
 
-/// What a comparison of the values that stand for the numbers gives.
-Changes changes(const Artifact& before, const Artifact& after, const SeriesBuilder& builder) {
-  Changes found;
-  for (const TensorPair& pair : builder.pairs(after)) {
-    const bool same =
-        before.tensors[pair.before].values->digest == after.tensors[pair.after].values->digest;
-    found[pair] = {.same = same};
-  }
-  return found;
-}
-
 Series series_of(const std::deque<Artifact>& artifacts) {
   std::vector<SeriesPlace> places;
   for (const Artifact& artifact : artifacts) places.push_back(place_of(artifact));
@@ -71,7 +63,7 @@ Series series_of(const std::deque<Artifact>& artifacts) {
   for (std::size_t i = 0; i < order.index.size(); ++i) {
     const Artifact& next = artifacts[order.index[i]];
     builder.add(next, order.steps[i],
-                i == 0 ? Changes() : changes(artifacts[order.index[i - 1]], next, builder));
+                i == 0 ? Changes() : changes_of(artifacts[order.index[i - 1]], next, builder));
   }
   return builder.series(artifacts[order.index.back()]);
 }
@@ -125,6 +117,34 @@ TEST_CASE("numbers in names: a progress word wins, a score never orders, folders
         Paths{"run/checkpoint-3/model.bin", "run/checkpoint-20/model.bin"});
   CHECK(order({"z.pt", "a.pt"}) == Paths{"z.pt", "a.pt"});
   CHECK(series_of({checkpoint("z.pt", {}), checkpoint("a.pt", {})}).order == "the order given");
+}
+
+TEST_CASE("a number of a folder is not held to one of a file's name") {
+  const std::deque<Artifact> files = {checkpoint("run7/last.pt", {}),
+                                      checkpoint("run7/step_3.pt", {}),
+                                      checkpoint("run7/step_9.pt", {})};
+  CHECK(series_of(files).order == "the order given");
+}
+
+TEST_CASE("a number that some share orders when nothing orders them all") {
+  const auto ordered = [](const std::vector<std::vector<std::pair<std::string, double>>>& numbers) {
+    std::deque<Artifact> files;
+    for (const char* name : {"best.pt", "first.pt", "second.pt"}) {
+      files.push_back(checkpoint(name, {}, numbers[files.size()]));
+    }
+    const Series series = series_of(files);
+    Paths found = paths(series);
+    found.push_back(series.order);
+    return found;
+  };
+  CHECK(ordered({{{"global_step", 2}}, {{"global_step", 1}}, {{"global_step", 2}}}) ==
+        Paths{"first.pt", "best.pt", "second.pt", "`global_step` in the files"});
+  // The same step of two epochs is another place.
+  CHECK(ordered({{{"step", 9}, {"epoch", 2}},
+                 {{"step", 9}, {"epoch", 1}},
+                 {{"step", 5}, {"epoch", 2}}}) ==
+        Paths{"first.pt", "best.pt", "second.pt", "`epoch` in the files"});
+  CHECK(ordered({{{"step", 9}}, {{"step", 9}}, {{"step", 9}}}).back() == "the order given");
 }
 
 TEST_CASE("a tensor that is missing or of another shape is not comparable") {
@@ -200,23 +220,26 @@ TEST_CASE("tensors stand in the order of the newest checkpoint that has them") {
   CHECK_FALSE(series.tracks[3].points[1].form);
 }
 
-TEST_CASE("tensors are paired by name, and what moved is named, only in the last interval") {
+TEST_CASE("tensors are paired by name, each with the checkpoint before") {
   const std::deque<Artifact> files = {checkpoint("1.pt", {{"a", 1}, {"b", 1}, {"c", 1}}),
                                       checkpoint("2.pt", {{"c", 1}, {"b", 2}, {"a", 3}}),
                                       checkpoint("3.pt", {{"c", 4}, {"b", 2}, {"a", 3}})};
   SeriesBuilder builder("the order given");
   std::vector<std::vector<TensorPair>> pairs;
-  std::vector<std::vector<TensorId>> moved;
   for (std::size_t i = 0; i < files.size(); ++i) {
     pairs.push_back(builder.pairs(files[i]));
     builder.add(files[i], std::nullopt,
-                i == 0 ? Changes() : changes(files[i - 1], files[i], builder));
-    moved.emplace_back();
-    for (const MovedTensor& one : builder.moved()) moved.back().push_back(one.after);
+                i == 0 ? Changes() : changes_of(files[i - 1], files[i], builder));
   }
   using Pairs = std::vector<TensorPair>;
   CHECK(pairs == std::vector<Pairs>{{}, {{2, 0}, {1, 1}, {0, 2}}, {{0, 0}, {1, 1}, {2, 2}}});
-  CHECK(moved == std::vector<std::vector<TensorId>>{{}, {1, 2}, {0}});
+  std::vector<std::vector<Movement>> moved;
+  for (const Track& track : builder.series(files.back()).tracks) {
+    moved.push_back({movement(track, 1), movement(track, 2)});
+  }
+  CHECK(moved == std::vector<std::vector<Movement>>{{Movement::kSame, Movement::kMoved},
+                                                    {Movement::kMoved, Movement::kSame},
+                                                    {Movement::kMoved, Movement::kSame}});
 }
 
 TEST_CASE("what is compared is not counted again, nor paired when its form is another") {
@@ -242,14 +265,15 @@ TEST_CASE("what is compared is not counted again, nor paired when its form is an
   const Series series = builder.series(files[1]);
   REQUIRE(names(series) == std::vector<std::string>{"a", "b", "new", "c"});
   const auto point = [&](std::size_t track) { return series.tracks[track].points[1]; };
-  CHECK(point(0).moved == true);
+  CHECK(point(0).moved == Movement::kMoved);
   CHECK(point(0).counted);
   CHECK(point(0).not_finite == 7);
-  REQUIRE(point(0).since);
-  CHECK(point(0).since->growth() == 1.5);
-  CHECK_FALSE(point(1).moved);
+  CHECK(point(0).growth == 1.5F);
+  CHECK(point(0).update == 0.5F);
+  CHECK(point(0).cosine == 1.0F);
+  CHECK(point(1).moved == Movement::kUnknown);
   CHECK(point(1).not_finite == 3);
-  CHECK_FALSE(point(2).moved);
+  CHECK(point(2).moved == Movement::kUnknown);
   CHECK_FALSE(point(2).counted);
 }
 
@@ -258,23 +282,71 @@ TEST_CASE("the median of the others leaves one matrix out, and needs two others"
                                 checkpoint("2.pt", {{"a", 2}, {"b", 2}, {"c", 2}, {"d", 1}})};
   SeriesBuilder builder("the order given");
   builder.add(files[0], std::nullopt, {});
-  builder.add(files[1], std::nullopt, changes(files[0], files[1], builder));
+  Changes found = changes_of(files[0], files[1], builder);
   double growth = 1;
-  for (const MovedTensor& moved : builder.moved()) {
-    builder.point(moved).since = PairFacts{1, growth * growth, 0, 0};
+  for (auto& [pair, change] : found) {
+    if (!change.same) change.sums = PairFacts{1, growth * growth, 0, 0};
     growth *= 10;
   }
+  builder.add(files[1], std::nullopt, found);
   const Series series = builder.series(files[1]);
-  const MatrixPeers peers(series, 1, [](const PairFacts& since) { return since.growth(); });
+  const MatrixPeers peers(series, 1, &TrackPoint::growth);
   REQUIRE(peers.all().size() == 3);  // d did not move
   CHECK(peers.median_without(1) == 100.0);
   CHECK(peers.median_without(10) == 100.0);
   CHECK(peers.median_without(100) == 10.0);
   files[1].state_dicts[0].entries.pop_back();
   files[1].state_dicts[0].entries.pop_back();
-  const MatrixPeers few(series_of(files), 1, [](const PairFacts& since) { return since.growth(); });
+  const MatrixPeers few(series_of(files), 1, &TrackPoint::growth);
   CHECK(few.all().empty());
   CHECK_FALSE(few.median_without(1));
+}
+
+TEST_CASE("a point takes 28 bytes") { CHECK(sizeof(TrackPoint) == 28); }
+
+TEST_CASE("an interval is early when it is as long as all that went before") {
+  Series series;
+  const auto early = [&](std::optional<double> from, std::optional<double> to) {
+    series.snapshots = {{.path = "a", .step = from}, {.path = "b", .step = to}};
+    return is_early(series, 1);
+  };
+  CHECK(early(0, 100));
+  CHECK(early(100, 200));
+  CHECK_FALSE(early(101, 200));
+  CHECK_FALSE(early(std::nullopt, 200));
+  CHECK_FALSE(early(0, std::nullopt));
+}
+
+TEST_CASE("a point keeps what was compared, in single precision, and what it means") {
+  std::deque<Artifact> files = {checkpoint("1.pt", {{"a", 1}, {"b", 1}, {"same", 1}}),
+                                checkpoint("2.pt", {{"a", 2}, {"b", 2}, {"same", 1}})};
+  for (Artifact& file : files) file.tensors[0].shape = {16, 16};
+  SeriesBuilder builder("the order given");
+  builder.add(files[0], std::nullopt, {});
+  Changes found = changes_of(files[0], files[1], builder);
+  for (auto& [pair, change] : found) change.sums = PairFacts{256, 1024, 1280, 51.2};
+  found.at({0, 0}).not_finite = std::uint64_t{1} << 32;
+  builder.add(files[1], std::nullopt, found);
+  REQUIRE(builder.replaced().size() == 1);  // b is too small
+  CHECK(builder.replaced().front().tensor == 0);
+  builder.set_drawn(builder.replaced().front());
+  const Series series = builder.series(files.back());
+  const TrackPoint &a = series.tracks[0].points[1], &b = series.tracks[1].points[1];
+  CHECK(a.growth == 2.0F);
+  CHECK(a.cosine == 0.1F);
+  CHECK(a.replaced);
+  CHECK(a.drawn);
+  CHECK(a.not_finite == UINT32_MAX);
+  CHECK_FALSE(b.replaced);
+  CHECK_FALSE(b.drawn);
+  CHECK(series.tracks[2].points[1].update == 0.0F);
+  CHECK(std::isnan(series.tracks[2].points[1].growth));
+  CHECK(std::isnan(series.tracks[0].points[0].update));
+  builder.add(files.back(), std::nullopt, changes_of(files.back(), files.back(), builder));
+  CHECK(builder.replaced().empty());
+  const Series later = builder.series(files.back());
+  CHECK(later.tracks[0].points[1].growth == 2.0F);
+  CHECK(later.tracks[0].points[2].moved == Movement::kSame);
 }
 
 TEST_CASE("marked names are grouped by the largest module that is marked throughout") {
