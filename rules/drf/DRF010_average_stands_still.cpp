@@ -34,19 +34,20 @@ bfloat16 a step of `1 - decay` of the distance is lost in rounding as soon as th
 
 ## Limits
 Matrices of 64 elements or more are judged, buffers never: that the batch norm statistics of a copy stand still is
-common. Only intervals count in which the model's own matrix moved by a thousandth of its norm or more: with a
-decay of 0.9999 a float32 average of a matrix then still moves by more than its rounding (2^-24 / (1 - 0.9999) is
-6e-4). When the average counts its updates (`n_averaged`, `num_updates`), only intervals in which it counted; one
-that counts none has not begun: silence. One by the name of `swa` that does not count may not have begun either: a
-note. Three checkpoints are needed, and to say that it stopped, two intervals in which it moved and three in which
-it did not. An average inside the model's own state_dict is followed as a part of the model; one without names
-(`shadow_params`, a list) is not followed.
+common. Only intervals count in which the model's own matrix moved by a thousandth of its norm or more, since the
+share of a smaller move that reaches the average may be below its rounding. When the average counts its updates
+(`n_averaged`, `num_updates`), only intervals in which it counted; one that counts none has not begun: silence. One
+by the name of `swa` that does not count may not have begun either: a note. Three checkpoints are needed, and to say
+that it stopped, two intervals in which it moved and three in which it did not. An average inside the model's own
+state_dict is followed as a part of the model; one without names (`shadow_params`, a list) is not followed.
 
 ## References
-`torch.optim.swa_utils.AveragedModel`. Measured on 64 healthy trainings with averages (MLP, CNN with batch norm,
-transformer and LSTM; SGD and AdamW; decay 0.9, 0.999, 0.9999 and 0.99999; one step and twenty between
-checkpoints): none of the matrices stood still where the model's moved by a thousandth; an average in bfloat16 with
-a decay of 0.9999 did in each of 8.
+`torch.optim.swa_utils.AveragedModel`. Measured on MLP, CNN with batch norm, transformer and LSTM, with SGD, Adam
+and AdamW at five learning rates, one step between checkpoints: of 5760 pairs of matrices a float32 average stood
+still in 640, and in these the model's own matrix had moved by 5e-7 of its norm at most with a decay of 0.999, by
+5e-6 with 0.9999 and by 5e-5 with 0.99999, so that a thousandth is twenty times the largest; in bfloat16, with a decay
+of 0.9999, in 1352 of 1440, up to a move of 0.035. False findings: none in 768 healthy trainings with an average,
+decay 0.9 to 0.99999. All of 12 with an average in bfloat16 and a decay of 0.9999 were found.
 )md";
 
 constexpr std::size_t kFewest = 3;  ///< checkpoints

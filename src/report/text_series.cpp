@@ -159,7 +159,7 @@ class SeriesTable {
       case TrackMark::kNone:
         break;
     }
-    return one.ratio > 1 ? fmt::format("up to {:.3g} times the median", one.ratio)
+    return one.ratio > 1 ? fmt::format("up to {:.3g} x the median", one.ratio)
                          : fmt::format("down to 1/{:.3g} of the median", 1 / one.ratio);
   }
 
@@ -172,7 +172,7 @@ class SeriesTable {
     const std::vector<Chosen> chosen = choose();
     SparkScale scale(options_.blocks);
     scale.include(medians);
-    std::string_view heading = "median of the matrices";
+    std::string_view heading = "median matrix";
     std::size_t wide = heading.size();
     std::vector<std::string> names, labels;
     std::size_t around = 8;  // spaces, and the widest label

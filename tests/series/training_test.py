@@ -93,16 +93,20 @@ def check_all(program: str, folder: pathlib.Path) -> list[str]:
 
 def bed(program: str, folder: pathlib.Path, seeds: int) -> list[str]:
     """Healthy runs in more forms than the test has time for."""
-    forms: dict[str, Callable[[Training], None]] = dict(HEALTHY)
+    forms: dict[str, tuple[Callable[[Training], None], dict[str, object]]] = {
+        name: (change, {}) for name, change in HEALTHY.items()}
     for decay in (0.9, 0.999, 0.9999, 0.99999):
-        forms[f"average_{decay}"] = lambda one, decay=decay: trainings.average_by_hand(one, decay)
+        forms[f"average_{decay}"] = (
+            lambda one, decay=decay: trainings.average_by_hand(one, decay), {})
+    for name, options in HEALTHY_NETS.items():
+        forms[name] = (trainings.plain, options)
     problems, runs, averages = [], 0, 0
     for seed in range(1, seeds + 1):
         for kind in NETS:
             for optimizer in KINDS:
-                for name, change in forms.items():
+                for name, (change, options) in forms.items():
                     for steps in (1, 20):
-                        training = Training(kind, optimizer, seed)
+                        training = Training(kind, optimizer, seed, **options)
                         change(training)
                         where = folder / f"{seed}_{kind}_{optimizer}_{name}_{steps}"
                         training.run(where, steps)
