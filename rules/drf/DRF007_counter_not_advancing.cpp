@@ -196,7 +196,7 @@ void add_unused_scheduler(const Series& series, std::vector<Finding>& findings) 
   if (series.snapshots.size() < kFewestForAll) return;
   const std::optional<double> first = epoch_of(series.snapshots.front());
   const std::optional<double> last = epoch_of(series.snapshots.back());
-  if (!first || !last || *last - *first < kFewestEpochs) return;
+  if (!first || !last || !(*last - *first >= kFewestEpochs)) return;
   for (const Series::Snapshot& snapshot : series.snapshots) {
     const auto schedulers = counters_of(snapshot, Kind::kScheduler);
     const bool unused = std::all_of(schedulers.begin(), schedulers.end(),

@@ -46,11 +46,11 @@ constexpr std::size_t kFewestAround = 2;   ///< of them on each side of the gap
 constexpr double kMostMissing = 100;       ///< more are another scheme, not a gap
 constexpr double kMostNamed = 4;
 
-/// The steps of all snapshots; nothing when one is not known.
+/// The steps of all snapshots; nothing when one is not known, or no number.
 std::optional<std::vector<double>> steps_of(const Series& series) {
   std::vector<double> steps;
   for (const Series::Snapshot& snapshot : series.snapshots) {
-    if (!snapshot.step) return std::nullopt;
+    if (!snapshot.step || !std::isfinite(*snapshot.step)) return std::nullopt;
     steps.push_back(*snapshot.step);
   }
   return steps;

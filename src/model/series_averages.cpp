@@ -21,7 +21,8 @@ constexpr std::array<std::string_view, 5> kUpdateNames = {"n_averaged", "num_upd
 constexpr std::array<std::string_view, 3> kTopUpdateNames = {"n_averaged", "updates",
                                                              "ema_updates"};
 
-constexpr std::size_t kMostDropped = 4;  ///< components of a name that are no part of the model's
+constexpr std::size_t kMostAverages = 16;  ///< that are followed
+constexpr std::size_t kMostDropped = 4;    ///< components of a name that are no part of the model's
 
 bool is_update_name(std::string_view name) {
   return std::find(kUpdateNames.begin(), kUpdateNames.end(), name) != kUpdateNames.end();
@@ -30,6 +31,7 @@ bool is_update_name(std::string_view name) {
 std::vector<const StateDict*> averages_of(const Artifact& artifact) {
   std::vector<const StateDict*> averages;
   for (std::size_t i = 1; i < artifact.state_dicts.size(); ++i) {  // the first is the model
+    if (averages.size() == kMostAverages) break;
     if (artifact.state_dicts[i].is_average) averages.push_back(&artifact.state_dicts[i]);
   }
   return averages;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kDeepest = 4;        ///< containers around a scheduler
 constexpr std::size_t kMostItems = 256;    ///< of a container that may hold schedulers
+constexpr std::size_t kMostCounters = 64;  ///< optimizers, and schedulers, of a checkpoint
 constexpr std::size_t kMostLooked = 4096;  ///< containers looked into
 
 /// The highest step that an optimizer counts for a parameter; apex counts in the groups instead.
@@ -33,6 +34,7 @@ std::optional<double> highest_step(const Artifact& artifact, const OptimizerStat
 }
 
 void add_optimizers(const Artifact& artifact, std::vector<Counter>& counters) {
+  if (artifact.optimizers.size() > kMostCounters) return;
   const std::size_t first = counters.size();
   for (const OptimizerState& optimizer : artifact.optimizers) {
     const std::optional<double> step = highest_step(artifact, optimizer);
@@ -56,7 +58,9 @@ class Schedulers {
 
   void run(ObjectId root) {
     stack_.push_back({root, "", 0});
+    const std::size_t most = counters_.size() + kMostCounters;
     for (std::size_t looked = 0; !stack_.empty() && looked < kMostLooked; ++looked) {
+      if (counters_.size() == most) return;
       const Place place = std::move(stack_.back());
       stack_.pop_back();
       if (!seen_.insert(place.id).second) continue;

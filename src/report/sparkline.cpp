@@ -59,8 +59,8 @@ std::string SparkScale::draw(const std::vector<float>& row, std::size_t columns)
 std::string SparkScale::legend() const {
   const std::string_view none = blocks_ ? "·" : "_";
   if (!(high_ > 0)) return fmt::format("`{}` none", none);
-  return fmt::format("`{}` {:.2g} to `{}` {:.2g}, `{}` none", glyph(static_cast<float>(low_)),
-                     low_, glyph(static_cast<float>(high_)), high_, none);
+  return fmt::format("`{}` {:.2g} to `{}` {:.2g}, `{}` none", glyph(static_cast<float>(low_)), low_,
+                     glyph(static_cast<float>(high_)), high_, none);
 }
 
 }  // namespace torchvet

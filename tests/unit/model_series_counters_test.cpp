@@ -196,3 +196,14 @@ TEST_CASE("the number of listed parameters tells what is not among them") {
   CHECK(causes(4, false, 0.0) ==
         std::vector<C>{C::kNeverChanged, C::kZeroLearningRate, C::kZeroLearningRate});
 }
+
+TEST_CASE("a file with more optimizers or averages than any training has costs little") {
+  Artifact many = with_optimizers(std::vector<std::optional<double>>(5000, 1.0));
+  CHECK(counters_of(many).empty());
+  Checkpoint one;
+  one.state("model", {{"a.weight", one.tensor(1)}});
+  for (int i = 0; i < 5000; ++i) one.state("ema" + std::to_string(i), {{"a.weight", 0}}, true);
+  SeriesBuilder builder("the order given");
+  builder.add(one.artifact, std::nullopt, {});
+  CHECK(builder.series(one.artifact).averages.size() == 16);
+}
