@@ -23,6 +23,8 @@ const std::vector<OptionRow>& option_table() {
        "Rules", kScan, &Options::severity},
       {"--no-values", "", "", "never read weight bytes; rules that need them do not run", "Rules",
        kCheck, &Options::no_values},
+      {"--digest", "", "", "read every byte: checksums of all members, sha256 of each file",
+       "Rules", kCheck, &Options::digest},
 
       {"--for",
        "",
@@ -120,9 +122,8 @@ const std::vector<OptionRow>& option_table() {
       {"--follow-symlinks", "", "", "follow symbolic links in directories", "Files", kScan,
        &Options::follow_symlinks},
 
-      {"--follow", "", "",
-       "watch a running training and judge each checkpoint once it is complete", "Watch",
-       bit(Verb::kDrift), &Options::follow},
+      {"--follow", "", "", "watch a running training and judge each checkpoint once it is complete",
+       "Watch", bit(Verb::kDrift), &Options::follow},
       {"--idle", "", "SECONDS", "with --follow: end when no checkpoint has come for this long",
        "Watch", bit(Verb::kDrift), &Options::idle},
 

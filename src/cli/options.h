@@ -31,6 +31,7 @@ struct Options {
 
   std::vector<std::string> select, ignore, extend_select, severity;
   bool no_values = false;
+  bool digest = false;
   std::string fail_on = "error";
   std::string min_confidence = "low";
   bool allow_incomplete = false, allow_empty = false;

@@ -59,6 +59,7 @@ ReportedArtifact describe(const Input& input, const Artifact& artifact) {
   reported.path = input.shown;
   reported.id = input.id;
   reported.size = artifact.source.size;
+  reported.sha256 = artifact.source.sha256;
   reported.format = name_of(artifact.format);
   reported.kind = name_of(artifact.kind);
   reported.parameters = parameter_count(artifact);
@@ -84,7 +85,7 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
     const std::lock_guard lock(worker_mutex_);
     worker_.start_early();
   }
-  Artifact artifact = read_artifact(source, {settings_.limits, wants_graph_});
+  Artifact artifact = read_artifact(source, {settings_.limits, wants_graph_, settings_.digest});
   const bool has_program = artifact.script || !artifact.graphs.empty();
   if (wants_graph_ && has_program && !deadline_.over(artifact.gaps, "graphs")) {
     read_graphs(artifact);

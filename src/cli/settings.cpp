@@ -180,6 +180,7 @@ Result<Settings> make_settings(const Options& options, bool series) {
   settings.idle = *idle;
   if (settings.idle && !options.follow) return wrong("--idle goes with --follow");
 
+  settings.digest = options.digest;
   settings.skip_values = options.no_values;
   settings.jobs = std::max(1u, std::thread::hardware_concurrency());
   if (!options.jobs.empty()) {

@@ -29,6 +29,7 @@ struct Settings {
   std::optional<std::chrono::milliseconds> timeout;
   std::optional<std::chrono::milliseconds> idle;  ///< when a followed run counts as ended
   unsigned jobs = 1;
+  bool digest = false;       ///< read every byte: checksums of all members, sha256 of the file
   bool skip_values = false;  ///< read no weight bytes, whatever a rule wants
   Severity show = Severity::kNote;
   std::vector<ReportTarget> reports;  ///< always one to standard output

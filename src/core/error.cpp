@@ -24,6 +24,13 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::kZipBadDeflate: return "zip-bad-deflate";
     case ErrorCode::kZipMemberMissing: return "zip-member-missing";
     case ErrorCode::kZipDuplicateName: return "zip-duplicate-name";
+    case ErrorCode::kZipCaseDuplicate: return "zip-case-duplicate";
+    case ErrorCode::kZipLocalDisagrees: return "zip-local-disagrees";
+    case ErrorCode::kZipTwoDirectories: return "zip-two-directories";
+    case ErrorCode::kZipStrayBytes: return "zip-stray-bytes";
+    case ErrorCode::kZipChecksum: return "zip-checksum";
+    case ErrorCode::kZipRepacked: return "zip-repacked";
+    case ErrorCode::kZipOffsetsMoved: return "zip-offsets-moved";
     case ErrorCode::kPickleUnknownOpcode: return "pickle-unknown-opcode";
     case ErrorCode::kPickleStackUnderflow: return "pickle-stack-underflow";
     case ErrorCode::kPickleNoMark: return "pickle-no-mark";
@@ -36,6 +43,10 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::kTensorBadArguments: return "tensor-bad-arguments";
     case ErrorCode::kStorageBadReference: return "storage-bad-reference";
     case ErrorCode::kStorageMissing: return "storage-missing";
+    case ErrorCode::kStorageTwoTypes: return "storage-two-types";
+    case ErrorCode::kRecordTooShort: return "record-too-short";
+    case ErrorCode::kRecordTooLong: return "record-too-long";
+    case ErrorCode::kByteOrderUnknown: return "byte-order-unknown";
     case ErrorCode::kLegacyBadMagic: return "legacy-bad-magic";
     case ErrorCode::kLegacyBadProtocol: return "legacy-bad-protocol";
     case ErrorCode::kLegacyBadKeys: return "legacy-bad-keys";

@@ -35,7 +35,14 @@ enum class ErrorCode : std::uint16_t {
   kZipEncrypted,
   kZipBadDeflate,
   kZipMemberMissing,
-  kZipDuplicateName,
+  kZipDuplicateName,   ///< two members of one name
+  kZipCaseDuplicate,   ///< two members whose names differ only in case
+  kZipLocalDisagrees,  ///< a local header tells another member than the directory
+  kZipTwoDirectories,  ///< readers differ in which bytes they take for the directory
+  kZipStrayBytes,      ///< bytes before, between or after the members that are no part of any
+  kZipChecksum,        ///< the contents of a member are not those that its checksum was made of
+  kZipRepacked,        ///< not laid out as torch's writer does
+  kZipOffsetsMoved,    ///< so that storages are not where torch can compute them to be
 
   // Pickles.
   kPickleUnknownOpcode,
@@ -52,6 +59,10 @@ enum class ErrorCode : std::uint16_t {
   kTensorBadArguments,
   kStorageBadReference,
   kStorageMissing,
+  kStorageTwoTypes,    ///< one storage is named with two element types
+  kRecordTooShort,     ///< a storage has fewer bytes than the pickle says
+  kRecordTooLong,      ///< and more
+  kByteOrderUnknown,   ///< neither little nor big
 
   // torch.save before the zip format.
   kLegacyBadMagic,

@@ -31,6 +31,7 @@ struct ReportedArtifact {
   std::string path;  ///< as shown
   std::string id;    ///< logical path, the same wherever the tool is started from
   std::uint64_t size = 0;
+  std::string sha256;  ///< empty unless it was asked for
   std::string format;
   std::string kind;
   std::optional<std::uint64_t> parameters;  ///< elements of the model's parameters, when known

@@ -364,7 +364,7 @@ class ExportedReader {
 
 void read_exported_program(const std::shared_ptr<Source>& source, const ReadOptions& options,
                            Artifact& artifact) {
-  const std::optional<ZipDirectory> zip = open_archive(*source, options.limits, artifact);
+  const std::optional<ZipDirectory> zip = open_archive(*source, options, artifact);
   if (!zip) return;
   ExportedReader(source->bytes(), *zip, options, artifact).run();
 }

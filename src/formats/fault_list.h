@@ -15,15 +15,21 @@ class FaultList {
       : artifact_(artifact), member_(std::move(member)) {}
 
   void add(ErrorCode code, std::uint64_t offset, std::string detail) {
-    if (added_ < kMost) {
-      artifact_.add_fault(member_, {code, offset, std::move(detail)});
-    } else if (added_ == kMost) {
-      artifact_.add_gap(member_.empty() ? "file" : member_, "further faults are not listed");
-    }
-    ++added_;
+    if (may_add()) artifact_.add_fault(member_, {code, offset, std::move(detail)});
+  }
+  /// A fault that left nothing unread.
+  void add_contradiction(ErrorCode code, std::uint64_t offset, std::string detail) {
+    if (may_add()) artifact_.add_contradiction(member_, {code, offset, std::move(detail)});
   }
 
  private:
+  bool may_add() {
+    if (added_ == kMost) {
+      artifact_.add_gap(member_.empty() ? "file" : member_, "further faults are not listed");
+    }
+    return added_++ < kMost;
+  }
+
   static constexpr int kMost = 100;
   Artifact& artifact_;
   std::string member_;

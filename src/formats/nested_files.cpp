@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/checked.h"
+#include "formats/archive.h"
 #include "formats/pickle/machine.h"
 #include "formats/pickle/torch_objects.h"
 #include "formats/zip_storages.h"
@@ -67,9 +68,7 @@ ObjectId NestedFiles::read_zip(ByteView bytes, const std::string& name, How how)
     artifact_.add_fault(name, inner.error());
     return kNoObject;
   }
-  for (const Fault& fault : inner->faults) {
-    artifact_.add_fault(name + "/" + fault.member, fault.error);
-  }
+  add_archive_faults(*inner, name + "/", artifact_);
   if (find_member(*inner, "constants.pkl")) {
     artifact_.add_gap(name, "a TorchScript program as a member of another archive is not read");
   }

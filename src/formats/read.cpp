@@ -3,6 +3,7 @@
 #include <exception>
 #include <string>
 
+#include "core/digest.h"
 #include "formats/archive.h"
 #include "formats/detect.h"
 #include "formats/reader.h"
@@ -14,7 +15,7 @@ namespace {
 /// A zip that is no torch archive: its members are listed, nothing in it is read.
 void read_plain_zip(const std::shared_ptr<Source>& source, const ReadOptions& options,
                     Artifact& artifact) {
-  (void)open_archive(*source, options.limits, artifact);
+  (void)open_archive(*source, options, artifact);
 }
 
 struct Row {
@@ -67,7 +68,8 @@ void read_into(const std::shared_ptr<Source>& source, const ReadOptions& options
 
 Artifact read_artifact(const std::shared_ptr<Source>& source, const ReadOptions& options) {
   Artifact artifact;
-  artifact.source = {source->path(), source->bytes().size()};
+  artifact.source = {source->path(), source->bytes().size(), {}};
+  if (options.digest) artifact.source.sha256 = sha256_hex(source->bytes().text());
   artifact.keep_alive.push_back(source);
   try {
     read_into(source, options, artifact);

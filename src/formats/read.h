@@ -15,6 +15,8 @@ struct ReadOptions {
   /// Read what only graph rules need: the graphs of exported programs, the source maps of
   /// TorchScript (whose graphs the worker reads).
   bool graphs = true;
+  /// Read every byte once: the checksums of all members of an archive, and the file's sha256.
+  bool digest = false;
 };
 
 /// Opens one file whatever it is: tells the format by content, lets that format's reader fill the

@@ -43,7 +43,7 @@ class LegacyReader {
   bool check_header(ObjectId magic, ObjectId protocol);
   StorageId resolve(const StorageRequest& request);
   StorageId add_storage(const std::string& key, const StorageRequest& request, std::uint64_t numel);
-  void read_storages(ObjectId keys);
+  bool read_storages(ObjectId keys);
   bool read_storage(const std::string& key, std::uint64_t more);
   void place_views();
 
@@ -109,8 +109,8 @@ StorageId LegacyReader::resolve(const StorageRequest& request) {
   if (const auto known = by_key_.find(request.key); known != by_key_.end()) {
     root = known->second;
     if (artifact_.storages[root].dtype != request.dtype) {
-      faults_.add(ErrorCode::kStorageBadReference, request.offset,
-                  "storage \"" + request.key + "\" is named with two element types");
+      faults_.add_contradiction(ErrorCode::kStorageTwoTypes, request.offset,
+                                "storage \"" + request.key + "\" is named with two element types");
     }
   } else {
     root = add_storage(request.key, request, request.numel);
@@ -156,10 +156,13 @@ bool LegacyReader::read_storage(const std::string& key, std::uint64_t more) {
   Storage& storage = artifact_.storages[known->second];
   const auto size = checked_mul(count, item_size(storage.dtype));
   if (size != storage.declared_bytes) {
-    faults_.add(ErrorCode::kStorageBadReference, at,
-                "storage \"" + key + "\" has " + std::to_string(count) +
-                    " elements here, the pickle says " +
-                    std::to_string(storage.declared_bytes / item_size(storage.dtype)));
+    faults_.add_contradiction(
+        size && *size < storage.declared_bytes ? ErrorCode::kRecordTooShort
+                                               : ErrorCode::kRecordTooLong,
+        at,
+        "storage \"" + key + "\" has " + std::to_string(count) +
+            " elements here, the pickle says " +
+            std::to_string(storage.declared_bytes / item_size(storage.dtype)));
     if (!size) return false;
   }
   const std::uint64_t left = file_.size() - position_;
@@ -175,12 +178,13 @@ bool LegacyReader::read_storage(const std::string& key, std::uint64_t more) {
   return true;
 }
 
-void LegacyReader::read_storages(ObjectId keys) {
+/// False when the end of the last storage is not known.
+bool LegacyReader::read_storages(ObjectId keys) {
   const Object::List* list = artifact_.objects.as<Object::List>(keys);
   if (!list) {
     artifact_.add_fault("", {ErrorCode::kLegacyBadKeys, artifact_.objects.at(keys).where.offset,
                              "the list of storage keys is no list"});
-    return;
+    return false;
   }
   const std::vector<ObjectId>& items = list->items;
   for (std::size_t i = 0; i < items.size(); ++i) {
@@ -188,9 +192,9 @@ void LegacyReader::read_storages(ObjectId keys) {
     if (!key) {
       faults_.add(ErrorCode::kLegacyBadKeys, artifact_.objects.at(items[i]).where.offset,
                   "a storage key is no text");
-      return;
+      return false;
     }
-    if (!read_storage(std::string(*key), items.size() - i - 1)) return;
+    if (!read_storage(std::string(*key), items.size() - i - 1)) return false;
   }
   for (StorageId id = 0; id < artifact_.storages.size(); ++id) {
     const Storage& storage = artifact_.storages[id];
@@ -199,6 +203,7 @@ void LegacyReader::read_storages(ObjectId keys) {
     faults_.add(ErrorCode::kStorageMissing, 0,
                 "storage \"" + storage.key + "\" is not in the list of storages");
   }
+  return true;
 }
 
 /// Views get their slice of the root's bytes, now that these are known.
@@ -209,7 +214,7 @@ void LegacyReader::place_views() {
     if (!root.present) continue;
     Result<ByteView> bytes = root.bytes.slice(view.begin, storage.declared_bytes);
     if (!bytes) {
-      faults_.add(ErrorCode::kStorageBadReference, root.bytes.offset(),
+      faults_.add(ErrorCode::kRecordTooShort, root.bytes.offset(),
                   "a view of storage \"" + root.key + "\" reaches past its end");
       continue;
     }
@@ -231,7 +236,7 @@ void LegacyReader::read() {
       [this](const StorageRequest& request) { return resolve(request); }, limits_);
   ObjectId keys = kNoObject;
   if (whole && run("storage keys", keys)) {
-    read_storages(keys);
+    if (read_storages(keys)) artifact_.pickles[0].trailing_bytes = file_.size() - position_;
     place_views();
   }
   if (whole) describe_torch_pickle(artifact_, root, limits_);

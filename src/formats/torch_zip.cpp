@@ -7,6 +7,7 @@
 #include "formats/pickle/torch_objects.h"
 #include "formats/reader.h"
 #include "formats/zip.h"
+#include "formats/zip_layout.h"
 #include "formats/zip_storages.h"
 
 // What torch.save has written since 1.6: a zip whose member `data.pkl` builds the object, and whose
@@ -35,9 +36,38 @@ bool is_big_endian(ByteView file, const ZipDirectory& zip, const Limits& limits,
   const std::optional<std::string> order = small_member(file, zip, "byteorder", limits, artifact);
   if (!order || order == "little" || order == "big") return order == "big";
   artifact.add_fault(zip.prefix + "byteorder",
-                     {ErrorCode::kFormatUnsupported, 0,
+                     {ErrorCode::kByteOrderUnknown, 0,
                       "the byte order is \"" + *order + "\", neither little nor big"});
   return false;
+}
+
+/// With `load.calculate_storage_offsets` and mmap torch looks up the first storage only and
+/// computes where the others are, in the order of their first use. Reports the first that is
+/// elsewhere.
+void check_computed_offsets(ByteView file, const ZipDirectory& zip, const Limits& limits,
+                            Artifact& artifact) {
+  if (!find_member(zip, ".format_version")) return;  // torch does not compute then
+  const std::optional<std::uint64_t> alignment = storage_alignment(file, zip, limits);
+  std::optional<std::uint64_t> header;
+  for (const Storage& storage : artifact.storages) {
+    if (!alignment || !storage.member || !storage.present) return;
+    const Member& member = zip.members[*storage.member];
+    if (member.method != 0 || member.size != storage.declared_bytes) return;  // wrong in itself
+    const std::optional<std::uint64_t> data =
+        header ? torch_data_offset(*header, member.name.size(), storage.declared_bytes, *alignment)
+               : member.data.offset;
+    if (!data) return;
+    if (*data != member.data.offset) {
+      artifact.add_contradiction(
+          member.name, {ErrorCode::kZipOffsetsMoved, member.data.offset,
+                        "torch can compute that its data begin at byte " + std::to_string(*data) +
+                            "; they begin at byte " + std::to_string(member.data.offset)});
+      return;
+    }
+    header =
+        torch_next_header(header.value_or(member.header_offset), *data, storage.declared_bytes);
+    if (!header) return;
+  }
 }
 
 }  // namespace
@@ -45,7 +75,7 @@ bool is_big_endian(ByteView file, const ZipDirectory& zip, const Limits& limits,
 void read_torch_zip(const std::shared_ptr<Source>& source, const ReadOptions& options,
                     Artifact& artifact) {
   const ByteView file = source->bytes();
-  const std::optional<ZipDirectory> zip = open_archive(*source, options.limits, artifact);
+  const std::optional<ZipDirectory> zip = open_archive(*source, options, artifact);
   if (!zip) return;
   if (!find_member(*zip, "version")) {
     artifact.add_fault("", {ErrorCode::kZipMemberMissing, 0, "the archive has no member version"});
@@ -82,6 +112,7 @@ void read_torch_zip(const std::shared_ptr<Source>& source, const ReadOptions& op
       artifact, 0, pickle,
       [&storages](const StorageRequest& request) { return storages.resolve(request); },
       options.limits);
+  check_computed_offsets(file, *zip, options.limits, artifact);
   if (run) describe_torch_pickle(artifact, root, options.limits);
 }
 

@@ -99,9 +99,10 @@ class ScriptReader {
     const std::string order = small_member("byteorder");
     big_endian_ = order == "big";
     if (order.empty() || order == "little" || order == "big") return;
-    artifact_.add_fault(zip_.prefix + "byteorder",
-                        {ErrorCode::kFormatUnsupported, 0,
-                         "the byte order is \"" + order + "\", neither little nor big"});
+    // Its loader does not look either: the numbers are read as they lie.
+    artifact_.add_contradiction(zip_.prefix + "byteorder",
+                                {ErrorCode::kByteOrderUnknown, 0,
+                                 "the byte order is \"" + order + "\", neither little nor big"});
   }
 
   /// Fills `script.code` and returns the classes of all files by qualified name.
@@ -251,7 +252,7 @@ class ScriptReader {
 
 void read_torchscript(const std::shared_ptr<Source>& source, const ReadOptions& options,
                       Artifact& artifact) {
-  const std::optional<ZipDirectory> zip = open_archive(*source, options.limits, artifact);
+  const std::optional<ZipDirectory> zip = open_archive(*source, options, artifact);
   if (!zip) return;
   ScriptReader(source->bytes(), *zip, options, artifact).run();
 }

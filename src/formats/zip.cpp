@@ -20,11 +20,12 @@
 #include <libdeflate.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <utility>
 
 #include "core/checked.h"
+#include "formats/zip_layout.h"
+#include "formats/zip_names.h"
 #include "io/source.h"
 
 namespace torchvet {
@@ -56,39 +57,6 @@ T number_at(const std::uint8_t* bytes) {
   return value;
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-/// FNV-1a over pieces, in lower case.
-std::uint64_t name_hash(std::string_view first, std::string_view second = {}) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (const std::string_view piece : {first, second}) {
-    for (const char c : piece) {
-      hash = (hash ^ static_cast<std::uint8_t>(lower(c))) * 0x100000001b3u;
-    }
-  }
-  return hash;
-}
-
-int compare_folded(std::string_view a, std::string_view b) {
-  const std::size_t common = std::min(a.size(), b.size());
-  for (std::size_t i = 0; i < common; ++i) {
-    const char x = lower(a[i]), y = lower(b[i]);
-    if (x != y) return static_cast<unsigned char>(x) < static_cast<unsigned char>(y) ? -1 : 1;
-  }
-  return a.size() == b.size() ? 0 : (a.size() < b.size() ? -1 : 1);
-}
-
-/// Adds a fault, up to a cap: an archive of a million broken members needs no million sentences.
-void report(std::vector<Fault>& faults, ErrorCode code, std::uint64_t offset,
-            const std::string& member, std::string why) {
-  constexpr std::size_t kMost = 1000;
-  if (faults.size() > kMost) return;
-  if (faults.size() == kMost) why = "and further faults of members are not listed";
-  Fault& fault = faults.emplace_back();
-  fault.error = Error{code, offset, std::move(why)};
-  fault.member = member;
-}
-
 /// An archive in one piece numbers its only disk 0, or everywhere 1.
 bool is_one_disk(std::uint64_t this_disk, std::uint64_t directory_disk, std::uint64_t entries_here,
                  std::uint64_t entries) {
@@ -97,6 +65,8 @@ bool is_one_disk(std::uint64_t this_disk, std::uint64_t directory_disk, std::uin
 
 struct EndRecord {
   std::uint64_t position = 0;  // where the central directory must have ended
+  std::uint64_t tail = 0;      // of the plain end record
+  std::uint64_t comment = 0;   // bytes behind that which belong to it
   std::uint64_t entries = 0;
   std::uint64_t directory_size = 0;
   std::uint64_t directory_offset = 0;
@@ -129,9 +99,11 @@ Result<EndRecord> widen(ByteView file, EndRecord end) {
     return fail(ErrorCode::kZipBadCentralDirectory, file.offset() + record,
                 "the archive claims to be one part of several");
   }
-  const EndRecord wide{record, number_at<std::uint64_t>(bytes->data() + 32),
-                       number_at<std::uint64_t>(bytes->data() + 40),
-                       number_at<std::uint64_t>(bytes->data() + 48)};
+  EndRecord wide = end;
+  wide.position = record;
+  wide.entries = number_at<std::uint64_t>(bytes->data() + 32);
+  wide.directory_size = number_at<std::uint64_t>(bytes->data() + 40);
+  wide.directory_offset = number_at<std::uint64_t>(bytes->data() + 48);
   if ((end.entries != 0xFFFF && end.entries != wide.entries) ||
       (end.directory_size != 0xFFFFFFFF && end.directory_size != wide.directory_size) ||
       (end.directory_offset != 0xFFFFFFFF && end.directory_offset != wide.directory_offset)) {
@@ -157,9 +129,37 @@ Result<EndRecord> find_end_record(ByteView file) {
     return fail(ErrorCode::kZipBadCentralDirectory, file.offset() + position,
                 "the archive claims to be one part of several");
   }
-  return widen(
-      file, {position, number_at<std::uint16_t>(record + 10), number_at<std::uint32_t>(record + 12),
-             number_at<std::uint32_t>(record + 16)});
+  EndRecord end;
+  end.position = end.tail = position;
+  end.comment = number_at<std::uint16_t>(record + 20);
+  end.entries = number_at<std::uint16_t>(record + 10);
+  end.directory_size = number_at<std::uint32_t>(record + 12);
+  end.directory_offset = number_at<std::uint32_t>(record + 16);
+  return widen(file, end);
+}
+
+/// Bytes around the records at the end of the archive that make readers differ. Python's zipfile
+/// takes the bytes directly before these records for the directory, wherever they say that it is.
+void judge_end(ByteView file, const EndRecord& end, std::uint64_t directory_end,
+               std::vector<Fault>& faults) {
+  const auto reject = [&](ErrorCode code, std::uint64_t at, std::string why) {
+    report_member(faults, code, file.offset() + at, "", std::move(why));
+  };
+  if (directory_end != end.position) {
+    reject(ErrorCode::kZipTwoDirectories, directory_end,
+           std::to_string(end.position - directory_end) +
+               " bytes lie between the directory and the record that ends it: a reader that counts "
+               "back from the record takes other bytes for the directory");
+  } else if (end.position != end.tail && end.position + kEnd64Size + kLocatorSize != end.tail) {
+    reject(ErrorCode::kZipTwoDirectories, end.position,
+           "the zip64 end record does not lie directly before its locator, where some readers look "
+           "for it");
+  }
+  const std::uint64_t after = file.size() - end.tail - kEndSize;
+  if (after > end.comment) {
+    reject(ErrorCode::kZipStrayBytes, end.tail + kEndSize + end.comment,
+           std::to_string(after - end.comment) + " bytes follow the end of the archive");
+  }
 }
 
 /// One entry of the central directory; `compressed` is the size of its data in the file.
@@ -241,8 +241,8 @@ Result<Entry> read_entry(Cursor& cursor, std::uint64_t file_offset, const Limits
 /// What torch's reader refuses about an entry, or reads as something else than its data.
 void judge_entry(const Entry& entry, std::vector<Fault>& faults) {
   const auto reject = [&](std::string why) {
-    report(faults, ErrorCode::kZipBadCentralDirectory, entry.member.header_offset,
-           entry.member.name, std::move(why));
+    report_member(faults, ErrorCode::kZipBadCentralDirectory, entry.member.header_offset,
+                  entry.member.name, std::move(why));
   };
   if ((entry.attributes & kAttributeFolder) && entry.compressed != 0) {
     // torch takes it for a folder, reads nothing, and hands out memory that nobody has written.
@@ -254,44 +254,22 @@ void judge_entry(const Entry& entry, std::vector<Fault>& faults) {
   if (entry.disk > 1) reject("is said to be in another part of the archive");
 }
 
-/// Sorts the names for look-ups and reports those that stand for more than one member. Names are
-/// compared in the sort too, so that made-up hash collisions cannot make it quadratic.
-void index_names(ZipDirectory& zip) {
-  zip.by_name.reserve(zip.members.size());
-  for (MemberId id = 0; id < zip.members.size(); ++id) {
-    zip.by_name.push_back({name_hash(zip.members[id].name), id});
-  }
-  using NameEntry = ZipDirectory::NameEntry;
-  std::sort(zip.by_name.begin(), zip.by_name.end(), [&](const NameEntry& a, const NameEntry& b) {
-    if (a.hash != b.hash) return a.hash < b.hash;
-    const int order = compare_folded(zip.members[a.member].name, zip.members[b.member].name);
-    return order != 0 ? order < 0 : a.member < b.member;
-  });
-  for (std::size_t i = 1; i < zip.by_name.size(); ++i) {
-    const NameEntry &first = zip.by_name[i - 1], &second = zip.by_name[i];
-    if (first.hash != second.hash) continue;
-    const Member &a = zip.members[first.member], &b = zip.members[second.member];
-    if (compare_folded(a.name, b.name) != 0) continue;
-    report(zip.faults, ErrorCode::kZipDuplicateName, b.header_offset, b.name,
-           a.name == b.name ? "the name stands for two members"
-                            : "the name differs from another only in case, which torch ignores");
-  }
-}
-
 /// Fills `data.offset` from the local header, or leaves a fault and an empty range.
+/// `header` is a buffer.
 void locate(ByteView file, const Source* source, const ByteRange& directory, Member& member,
-            std::vector<Fault>& faults) {
+            std::vector<std::uint8_t>& header, std::vector<Fault>& faults) {
   const std::uint64_t length = std::exchange(member.data.length, 0);
   const auto reject = [&](ErrorCode code, std::string why) {
-    report(faults, code, member.header_offset, member.name, std::move(why));
+    report_member(faults, code, member.header_offset, member.name, std::move(why));
   };
   // Data of an archive lie in front of its directory.
   const std::uint64_t end = directory.offset;
-  std::array<std::uint8_t, kLocalSize> header{};
   const std::optional<std::uint64_t> header_end = checked_add(member.header_offset, kLocalSize);
   if (!header_end || *header_end > end) {
     return reject(ErrorCode::kZipMemberOutside, "its header lies behind the end of the data");
   }
+  // The header and, as far as there is room, a name as long as the directory's.
+  header.resize(kLocalSize + std::min<std::uint64_t>(member.name.size(), end - *header_end));
   if (source) {
     if (!source->read_at(member.header_offset, header)) {
       return reject(ErrorCode::kZipBadLocalHeader, "its header cannot be read");
@@ -311,31 +289,9 @@ void locate(ByteView file, const Source* source, const ByteRange& directory, Mem
                                                     " are left");
   }
   member.data = {begin, length};
+  const std::string difference = local_difference(header, member, length);
+  if (!difference.empty()) reject(ErrorCode::kZipLocalDisagrees, difference);
   if (member.flags & kFlagsRefused) reject(ErrorCode::kZipEncrypted, "is encrypted or a patch");
-}
-
-/// Members that share bytes: in no archive that a writer made, and a way to show different contents
-/// to different readers.
-void find_overlaps(ZipDirectory& zip) {
-  std::vector<MemberId> order;
-  order.reserve(zip.members.size());
-  for (MemberId id = 0; id < zip.members.size(); ++id) {
-    if (zip.members[id].data.offset != 0) order.push_back(id);
-  }
-  std::sort(order.begin(), order.end(), [&](MemberId a, MemberId b) {
-    const std::uint64_t x = zip.members[a].header_offset, y = zip.members[b].header_offset;
-    return x != y ? x < y : a < b;
-  });
-  std::uint64_t end = 0;
-  for (const MemberId id : order) {
-    const Member& member = zip.members[id];
-    const std::uint64_t begin = member.header_offset;
-    if (begin < end) {
-      report(zip.faults, ErrorCode::kZipMembersOverlap, begin, member.name,
-             "shares bytes with the member before it");
-    }
-    end = std::max(end, member.data.offset + member.data.length);
-  }
 }
 
 struct FreeDecompressor {
@@ -384,6 +340,7 @@ Result<ZipDirectory> read_central_directory(ByteView file, const Limits& limits)
   if (!bytes) return tl::unexpected<Error>(bytes.error());
   ZipDirectory zip;
   zip.directory = bytes->range();
+  judge_end(file, *end, *directory_end, zip.faults);
   zip.members.reserve(static_cast<std::size_t>(end->entries));
   Cursor cursor(*bytes);
   for (std::uint64_t i = 0; i < end->entries; ++i) {
@@ -410,35 +367,16 @@ Result<ZipDirectory> read_zip_directory(ByteView file, const Limits& limits, con
   Result<ZipDirectory> zip = read_central_directory(file, limits);
   if (!zip) return zip;
   if (source) {
-    for (const Member& member : zip->members) source->will_read({member.header_offset, kLocalSize});
+    for (const Member& member : zip->members) {
+      source->will_read({member.header_offset, kLocalSize + member.name.size()});
+    }
   }
+  std::vector<std::uint8_t> header;
   for (Member& member : zip->members) {
-    locate(file, source, zip->directory, member, zip->faults);
+    locate(file, source, zip->directory, member, header, zip->faults);
   }
-  find_overlaps(*zip);
+  judge_layout(file, *zip);
   return zip;
-}
-
-std::optional<MemberId> find_member(const ZipDirectory& zip, std::string_view name) {
-  const std::uint64_t hash = name_hash(zip.prefix, name);
-  const std::size_t size = zip.prefix.size() + name.size();
-  auto entry = std::lower_bound(
-      zip.by_name.begin(), zip.by_name.end(), hash,
-      [](const ZipDirectory::NameEntry& a, std::uint64_t value) { return a.hash < value; });
-  std::optional<MemberId> folded;
-  for (; entry != zip.by_name.end() && entry->hash == hash; ++entry) {
-    const std::string_view candidate = zip.members[entry->member].name;
-    if (candidate.size() != size ||
-        compare_folded(candidate.substr(0, zip.prefix.size()), zip.prefix) != 0 ||
-        compare_folded(candidate.substr(zip.prefix.size()), name) != 0) {
-      continue;
-    }
-    if (candidate.starts_with(zip.prefix) && candidate.substr(zip.prefix.size()) == name) {
-      return entry->member;
-    }
-    if (!folded) folded = entry->member;
-  }
-  return folded;
 }
 
 Result<ByteView> stored_bytes(ByteView file, const Member& member) {

@@ -24,9 +24,10 @@ struct ZipDirectory {
   std::string prefix;
   ByteRange directory;  ///< the central directory
   /// What is wrong with single members (kZipBadLocalHeader, kZipMemberOutside, kZipMembersOverlap,
-  /// kZipEncrypted, kZipDuplicateName, kZipBadCentralDirectory when its entry contradicts itself);
-  /// the reader of a format passes them on. A member that cannot be located has an empty `data`
-  /// although its `size` may not be 0.
+  /// kZipEncrypted, kZipDuplicateName, kZipCaseDuplicate, kZipLocalDisagrees,
+  /// kZipBadCentralDirectory when its entry contradicts itself) or, without a member's name, with
+  /// what lies around them (kZipTwoDirectories, kZipStrayBytes); the reader of a format passes them
+  /// on. A member that cannot be located has an empty `data` although its `size` may not be 0.
   std::vector<Fault> faults;
 
   /// One entry a member, sorted for `find_member`.

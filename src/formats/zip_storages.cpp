@@ -20,10 +20,10 @@ StorageId ZipStorages::resolve(const StorageRequest& request) {
   if (!added) {
     const Storage& first = artifact_.storages[known->second];
     if (first.dtype != request.dtype) {
-      faults_.add(ErrorCode::kStorageBadReference, request.offset,
-                  "storage \"" + request.key + "\" is named with two element types, " +
-                      std::string(name_of(first.dtype)) + " and " +
-                      std::string(name_of(request.dtype)));
+      faults_.add_contradiction(
+          ErrorCode::kStorageTwoTypes, request.offset,
+          "storage \"" + request.key + "\" is named with two element types, " +
+              std::string(name_of(first.dtype)) + " and " + std::string(name_of(request.dtype)));
     }
     return known->second;
   }
@@ -62,11 +62,12 @@ void ZipStorages::locate(Storage& storage, std::uint64_t offset) {
   storage.present = true;
   storage.compressed = member.method != 0;
   storage.bytes = *bytes;
-  if (member.size != storage.declared_bytes) {
-    faults_.add(ErrorCode::kStorageBadReference, member.data.offset,
-                "member " + member.name + " has " + std::to_string(member.size) +
-                    " bytes, the pickle says " + std::to_string(storage.declared_bytes));
-  }
+  if (place_.bytes_optional || member.size == storage.declared_bytes) return;
+  faults_.add_contradiction(
+      member.size < storage.declared_bytes ? ErrorCode::kRecordTooShort : ErrorCode::kRecordTooLong,
+      member.data.offset,
+      "`" + member.name + "` has " + std::to_string(member.size) + " bytes, the pickle says " +
+          std::to_string(storage.declared_bytes));
 }
 
 }  // namespace torchvet

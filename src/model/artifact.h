@@ -60,6 +60,7 @@ enum class Kind : std::uint8_t {
 struct SourceInfo {
   std::string path;        ///< as the user gave it
   std::uint64_t size = 0;  ///< bytes
+  std::string sha256;      ///< of the whole file in hexadecimal, when it was asked for
 };
 
 /// What a Git LFS pointer says about the file that should be in its place.

@@ -31,6 +31,7 @@ struct PickleProgram {
   ByteRange where;  ///< from the first opcode to STOP
   int protocol = 0;
   std::uint64_t opcodes = 0;
+  std::uint64_t highest_put = 0;  ///< the highest number under which a PUT stores a value
   std::uint64_t trailing_bytes = 0;  ///< after STOP, where nothing should follow (the reader knows)
   ObjectId root = kNoObject;
   std::vector<Import> imports;

@@ -40,6 +40,7 @@ Json artifact_json(const ReportedArtifact& artifact) {
   }
   Json out = {{"path", text(artifact.path)}, {"id", text(artifact.id)}, {"size", artifact.size},
               {"format", artifact.format},   {"kind", artifact.kind},   {"parameters", nullptr}};
+  if (!artifact.sha256.empty()) out["sha256"] = artifact.sha256;
   if (artifact.parameters) out["parameters"] = *artifact.parameters;
   out["gaps"] = std::move(gaps);
   out["unseen"] = Json::array();

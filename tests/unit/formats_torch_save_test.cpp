@@ -158,7 +158,11 @@ TEST_CASE("a missing storage leaves a fault and keeps the tensor") {
 TEST_CASE("a record of another size than the pickle says is a fault") {
   const Artifact artifact =
       read_bytes(archive(dict({str("w"), kTensor})).add("a/data/0", std::string(12, 'x')).build());
-  CHECK(has_fault(artifact, ErrorCode::kStorageBadReference));
+  CHECK(has_fault(artifact, ErrorCode::kRecordTooShort));
+  const Artifact longer =
+      read_bytes(archive(dict({str("w"), kTensor})).add("a/data/0", std::string(20, 'x')).build());
+  CHECK(has_fault(longer, ErrorCode::kRecordTooLong));
+  CHECK(longer.gaps.empty());
 }
 
 TEST_CASE("one key under two element types is a fault; the first type counts") {
@@ -167,7 +171,8 @@ TEST_CASE("one key under two element types is a fault; the first type counts") {
   const Artifact artifact = read_bytes(archive(dict({str("a"), kTensor, str("b"), other}))
                                            .add("a/data/0", std::string(16, 'x'))
                                            .build());
-  CHECK(has_fault(artifact, ErrorCode::kStorageBadReference));
+  CHECK(has_fault(artifact, ErrorCode::kStorageTwoTypes));
+  CHECK(artifact.gaps.empty());
   CHECK(tensor_at(artifact, "b").dtype == DType::kFloat32);
 }
 
@@ -180,7 +185,7 @@ TEST_CASE("an archive without data.pkl or version, or of an unknown byte order, 
   CHECK_FALSE(without.gaps.empty());
   ZipBuilder strange;
   strange.add("a/data.pkl", whole(none())).add("a/byteorder", "middle").add("a/version", "3\n");
-  CHECK(has_fault(read_bytes(strange.build()), ErrorCode::kFormatUnsupported));
+  CHECK(has_fault(read_bytes(strange.build()), ErrorCode::kByteOrderUnknown));
   ZipBuilder unversioned;
   unversioned.add("a/data.pkl", whole(none()));
   CHECK(has_fault(read_bytes(unversioned.build()), ErrorCode::kZipMemberMissing));
@@ -253,7 +258,7 @@ TEST_CASE("a view of a legacy storage is a slice of its bytes") {
   const std::string outside = old_storage("7", 8, tuple({str("9"), num(6), num(4)}));
   const Artifact wrong = read_bytes(legacy(tensor(outside, 0, tuple({num(4)}), tuple({num(1)})),
                                            list({str("7")}), le64(8) + std::string(32, 'x')));
-  CHECK(has_fault(wrong, ErrorCode::kStorageBadReference));
+  CHECK(has_fault(wrong, ErrorCode::kRecordTooShort));
 }
 
 TEST_CASE("a legacy stream that ends early says where and how much is missing") {
@@ -275,7 +280,27 @@ TEST_CASE("legacy keys and counts that disagree with the object are faults") {
   CHECK(has_fault(read_bytes(legacy(object, num(3), raw)), ErrorCode::kLegacyBadKeys));
   CHECK(has_fault(read_bytes(legacy(object, list({}), "")), ErrorCode::kStorageMissing));
   CHECK(has_fault(read_bytes(legacy(object, list({str("7")}), le64(4) + std::string(16, 'x'))),
-                  ErrorCode::kStorageBadReference));
-  CHECK(has_fault(read_bytes(legacy(object, list({str("7")}), le64(-1))),
-                  ErrorCode::kStorageBadReference));
+                  ErrorCode::kRecordTooShort));
+  CHECK(
+      has_fault(read_bytes(legacy(object, list({str("7")}), le64(-1))), ErrorCode::kRecordTooLong));
+}
+
+TEST_CASE("bytes behind the last storage of a legacy stream are counted") {
+  const std::string object =
+      tensor(old_storage("7", 8, none()), 0, tuple({num(8)}), tuple({num(1)}));
+  const std::string file = legacy(object, list({str("7")}), le64(8) + std::string(32, 'x'));
+  CHECK(read_bytes(file).pickles[0].trailing_bytes == 0);
+  CHECK(read_bytes(file + "more").pickles[0].trailing_bytes == 4);
+}
+
+TEST_CASE("pickles behind a bare pickle are read as well") {
+  const std::string call = global("os", "system") + tuple({str("true")}) + "R";
+  const Artifact artifact = read_bytes(whole(num(1)) + whole(call) + whole(num(2)));
+  REQUIRE(artifact.pickles.size() == 3);
+  CHECK(artifact.pickles[0].trailing_bytes > 0);
+  CHECK(artifact.pickles[1].calls.size() == 1);
+  CHECK(artifact.gaps.empty());
+  const Artifact junk = read_bytes(whole(num(1)) + "junk");
+  CHECK(junk.pickles.size() == 1);
+  CHECK_FALSE(junk.gaps.empty());
 }

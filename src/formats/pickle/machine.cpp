@@ -18,6 +18,7 @@
 
 #include "formats/pickle/machine.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "formats/pickle/literals.h"
@@ -271,6 +272,7 @@ bool PickleMachine::step_memo(Opcode opcode) {
     return stop_with(ErrorCode::kLimitExceeded, "more stored values than pickle-memo allows");
   }
   memo_.put(index, id);
+  program_.highest_put = std::max(program_.highest_put, index);
   return true;
 }
 
