@@ -33,7 +33,8 @@ Only letters of ASCII are compared, as torch does it.
 
 ## References
 Measured with torch 2.13: with a member `archive/DATA/0` beside `archive/data/0` the tensor has the numbers of
-the former, whether it comes first or last in the directory.
+the former, whether it comes first or last in the directory. `torch.jit.save` itself writes such an archive for
+classes from `net.py` and `Net.py`; `torch.jit.load` then fails with `Unknown type name '__torch__.Net.Layer'`.
 )md";
 
 constexpr std::array kCodes = {ErrorCode::kZipCaseDuplicate};
