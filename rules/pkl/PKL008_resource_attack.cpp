@@ -80,7 +80,7 @@ std::vector<ObjectId> hashed_tuples(const ObjectTree& tree) {
     if (const auto* dict = tree.as<Object::Dict>(id)) {
       for (const auto& [key, value] : dict->items) add(key);
     } else if (const auto* call = tree.as<Object::Call>(id)) {
-      for (const auto& [key, value] : call->items) add(key);
+      for (const auto& [key, value] : call->items()) add(key);
     } else if (const auto* set = tree.as<Object::Set>(id)) {
       for (const ObjectId item : set->items) add(item);
     }
@@ -140,16 +140,21 @@ void find_allocations(const Artifact& artifact, std::vector<Finding>& findings) 
   const ObjectTree& tree = artifact.objects;
   for (const PickleProgram& pickle : artifact.pickles) {
     for (const PickleProgram::Call& call : pickle.calls) {
-      if (call.callable != "builtins.bytearray" && call.callable != "builtins.bytes") continue;
+      const Object::Global* callable = tree.as<Object::Global>(call.callable);
+      if (!callable || callable->module != "builtins" ||
+          (callable->name != "bytearray" && callable->name != "bytes")) {
+        continue;
+      }
       const Object::Call* made = tree.as<Object::Call>(call.object);
       const std::vector<ObjectId>* arguments = made ? tree.sequence(made->arguments) : nullptr;
       if (!arguments || arguments->size() != 1) continue;
       const std::int64_t size = tree.integer(arguments->front()).value_or(0);
       const bool huge = tree.as<Object::BigInt>(arguments->front()) != nullptr;
       if (size < kLarge && !huge) continue;
-      findings.push_back(
-          at(artifact, call.where, "the pickle asks for more memory than a model needs",
-             fmt::format("it calls {}({})", call.callable, tree.render(arguments->front()))));
+      findings.push_back(at(artifact, call.where,
+                            "the pickle asks for more memory than a model needs",
+                            fmt::format("it calls builtins.{}({})", callable->name,
+                                        tree.render(arguments->front()))));
     }
   }
 }

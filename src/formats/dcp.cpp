@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +17,6 @@
 #include "formats/dcp_items.h"
 #include "formats/dcp_metadata.h"
 #include "formats/nested_files.h"
-#include "formats/pickle/machine.h"
 #include "formats/pickle/torch_objects.h"
 #include "formats/reader.h"
 
@@ -26,7 +26,7 @@ namespace {
 /// Objects besides tensors: each is a pickle of its own.
 constexpr std::size_t kMostObjects = 20'000;
 
-std::string text_of(const std::vector<std::int64_t>& numbers) {
+std::string text_of(std::span<const std::int64_t> numbers) {
   std::string text = "[";
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     text += (i == 0 ? "" : ", ") + std::to_string(numbers[i]);
@@ -98,11 +98,12 @@ class SavedObject {
 
 class DcpReader {
  public:
-  DcpReader(Source& source, const Limits& limits, Artifact& artifact)
+  DcpReader(Source& source, const DcpMetadata& metadata, const Limits& limits, Artifact& artifact)
       : source_(source),
+        metadata_(metadata),
         limits_(limits),
         artifact_(artifact),
-        files_(source, limits, artifact),
+        files_(source, metadata, limits, artifact),
         nested_(source.bytes(), no_zip_, limits, artifact) {}
 
   void read();
@@ -111,9 +112,10 @@ class DcpReader {
   ObjectId read_object(const DcpEntry& entry);
   ObjectId read_tensor(const DcpEntry& entry);
   bool add_piece(const DcpEntry& entry, std::size_t chunk, Storage& storage);
-  void check_stale_files(const DcpMetadata& metadata);
+  void check_stale_files();
 
   Source& source_;
+  const DcpMetadata& metadata_;
   const Limits& limits_;
   Artifact& artifact_;
   DcpFiles files_;
@@ -123,7 +125,7 @@ class DcpReader {
 };
 
 ObjectId DcpReader::read_object(const DcpEntry& entry) {
-  const std::optional<DcpItem>& item = entry.items.front();
+  const DcpItem& item = entry.items.front();
   if (!item) {
     artifact_.add_fault(
         "", {ErrorCode::kIndexDisagrees, 0, "storage_data has no place for `" + entry.name + "`"});
@@ -133,14 +135,14 @@ ObjectId DcpReader::read_object(const DcpEntry& entry) {
     artifact_.add_gap("objects", "there are more than " + std::to_string(kMostObjects) +
                                      " besides tensors; the rest were not read");
   }
-  const std::optional<ByteView> bytes = files_.bytes_of(*item, entry.name);
+  const std::optional<ByteView> bytes = files_.bytes_of(item, entry);
   if (!bytes || objects_ >= kMostObjects) return kNoObject;
-  if (item->transformed) {
+  if (item.transformed) {
     artifact_.add_gap(entry.name, "it was transformed when it was saved");
     return kNoObject;
   }
   Member member;
-  member.name = item->file + " (" + entry.name + ")";
+  member.name = metadata_.files[item.file] + " (" + entry.name + ")";
   member.data = bytes->range();
   member.size = bytes->size();
   artifact_.members.push_back(std::move(member));
@@ -149,33 +151,37 @@ ObjectId DcpReader::read_object(const DcpEntry& entry) {
 
 /// Adds the bytes of a chunk to the storage of its tensor. False when they cannot be had.
 bool DcpReader::add_piece(const DcpEntry& entry, std::size_t index, Storage& storage) {
-  const std::optional<DcpItem>& item = entry.items[index];
-  const DcpChunk& chunk = entry.chunks[index];
+  const DcpItem& item = entry.items[index];
+  const DcpBox chunk = entry.chunks[index];
   if (!item) {
     artifact_.add_fault("", {ErrorCode::kIndexDisagrees, 0,
                              "storage_data has no place for the chunk of `" + entry.name + "` at " +
                                  text_of(chunk.offsets)});
     return false;
   }
-  const std::optional<ByteView> bytes = files_.bytes_of(*item, entry.name);
+  const std::optional<ByteView> bytes = files_.bytes_of(item, entry);
   if (!bytes) return false;
-  if (!storage.member) storage.member = files_.member_of(*item);
-  if (item->transformed) {
+  if (!storage.member) storage.member = files_.member_of(item);
+  if (item.transformed) {
     artifact_.add_gap(entry.name, "it was transformed when it was saved");
     return false;
   }
-  const std::optional<DcpFiles::Shard> shard = files_.shard(*bytes, *item, entry.name);
+  const std::optional<DcpFiles::Shard> shard = files_.shard(*bytes, item, entry);
   if (!shard) return false;
-  if (shard->dtype != entry.dtype || shard->shape != chunk.sizes) {
+  if (shard->dtype != entry.dtype || !std::ranges::equal(shard->shape, chunk.sizes)) {
     artifact_.add_contradiction(
-        item->file, {ErrorCode::kIndexDisagrees, bytes->offset(),
-                     "the item of `" + entry.name + "` is " + std::string(name_of(shard->dtype)) +
-                         " " + text_of(shard->shape) + ", the metadata says " +
-                         std::string(name_of(entry.dtype)) + " " + text_of(chunk.sizes)});
+        metadata_.files[item.file],
+        {ErrorCode::kIndexDisagrees, bytes->offset(),
+         "the item of `" + entry.name + "` is " + std::string(name_of(shard->dtype)) + " " +
+             text_of(shard->shape) + ", the metadata says " + std::string(name_of(entry.dtype)) +
+             " " + text_of(chunk.sizes)});
     return false;
   }
   storage.location = shard->location;
-  storage.pieces.push_back({shard->bytes, chunk.offsets, chunk.sizes, shard->strides});
+  storage.pieces.push_back({shard->bytes,
+                            {chunk.offsets.begin(), chunk.offsets.end()},
+                            {chunk.sizes.begin(), chunk.sizes.end()},
+                            shard->strides});
   return true;
 }
 
@@ -194,6 +200,7 @@ ObjectId DcpReader::read_tensor(const DcpEntry& entry) {
           .value_or(UINT64_MAX);
   storage.pieces_shape = entry.size;
   bool whole = true;
+  storage.pieces.reserve(entry.chunks.size());
   for (std::size_t i = 0; i < entry.chunks.size(); ++i) whole &= add_piece(entry, i, storage);
   if (const auto problem = coverage_problem(entry.size, entry.chunks)) {
     artifact_.add_fault("", {ErrorCode::kChunkCoverage, 0, "`" + entry.name + "`: " + *problem});
@@ -218,12 +225,16 @@ ObjectId DcpReader::read_tensor(const DcpEntry& entry) {
 }
 
 /// `.distcp` files that nothing refers to: those of an earlier save with more ranks.
-void DcpReader::check_stale_files(const DcpMetadata& metadata) {
-  std::set<std::string> known;
-  for (const DcpEntry& entry : metadata.entries) {
-    for (const std::optional<DcpItem>& item : entry.items) {
-      if (item) known.insert(item->file);
+void DcpReader::check_stale_files() {
+  std::vector<bool> named(metadata_.files.size());
+  for (const DcpEntry& entry : metadata_.entries) {
+    for (const DcpItem& item : entry.items) {
+      if (item) named[item.file] = true;
     }
+  }
+  std::set<std::string_view> known;
+  for (std::size_t i = 0; i < named.size(); ++i) {
+    if (named[i]) known.insert(metadata_.files[i]);
   }
   for (const std::string& file : source_.sibling_names()) {
     if (!file.ends_with(".distcp") || known.contains(file)) continue;
@@ -233,17 +244,8 @@ void DcpReader::check_stale_files(const DcpMetadata& metadata) {
 }
 
 void DcpReader::read() {
-  PickleProgram& program = artifact_.pickles.emplace_back();
-  program.name = ".metadata";
-  const Result<void> run = run_pickle(source_.bytes(), limits_, artifact_.objects, program);
-  const ObjectId root = program.root;
-  if (!run) {
-    artifact_.add_fault("", run.error());
-    return;
-  }
-  const DcpMetadata metadata = read_dcp_metadata(artifact_, root, limits_);
   SavedObject saved(artifact_.objects);
-  for (const DcpEntry& entry : metadata.entries) {
+  for (const DcpEntry& entry : metadata_.entries) {
     if (artifact_.tensors.size() >= limits_.tensors) {
       artifact_.add_gap("tensors", "there are more than the limit");
       break;
@@ -252,7 +254,7 @@ void DcpReader::read() {
     if (leaf != kNoObject) saved.put(entry.path, leaf);
   }
   files_.check_overlaps();
-  check_stale_files(metadata);
+  check_stale_files();
   describe_torch_pickle(artifact_, saved.build(), limits_);
 }
 
@@ -260,7 +262,8 @@ void DcpReader::read() {
 
 void read_dcp(const std::shared_ptr<Source>& source, const ReadOptions& options,
               Artifact& artifact) {
-  DcpReader(*source, options.limits, artifact).read();
+  const auto metadata = read_dcp_metadata(source->bytes(), artifact, options.limits);
+  if (metadata) DcpReader(*source, *metadata, options.limits, artifact).read();
 }
 
 std::vector<std::string> files_of_dcp(const Source& source) {

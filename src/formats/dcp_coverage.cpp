@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 
 namespace torchvet {
 namespace {
@@ -20,7 +21,7 @@ using Point = std::vector<std::int64_t>;
 
 constexpr std::size_t kMostDimensions = 12;  // 4,096 corners a box
 
-std::string text_of(const Point& point) {
+std::string text_of(std::span<const std::int64_t> point) {
   std::string text = "[";
   for (std::size_t i = 0; i < point.size(); ++i) {
     text += (i == 0 ? "" : ", ") + std::to_string(point[i]);
@@ -29,13 +30,13 @@ std::string text_of(const Point& point) {
 }
 
 /// The box at the end of this axis; nothing when it does not fit into 64 bits.
-std::optional<std::int64_t> end_of(const DcpChunk& chunk, std::size_t axis) {
+std::optional<std::int64_t> end_of(const DcpBox& chunk, std::size_t axis) {
   std::int64_t end = 0;
   if (__builtin_add_overflow(chunk.offsets[axis], chunk.sizes[axis], &end)) return std::nullopt;
   return end;
 }
 
-bool is_inside(const DcpChunk& chunk, const std::vector<std::int64_t>& size) {
+bool is_inside(const DcpBox& chunk, const std::vector<std::int64_t>& size) {
   for (std::size_t axis = 0; axis < size.size(); ++axis) {
     const std::optional<std::int64_t> end = end_of(chunk, axis);
     if (chunk.offsets[axis] < 0 || chunk.sizes[axis] < 0 || !end || *end > size[axis]) return false;
@@ -43,17 +44,17 @@ bool is_inside(const DcpChunk& chunk, const std::vector<std::int64_t>& size) {
   return true;
 }
 
-bool is_empty(const DcpChunk& chunk) {
+bool is_empty(const DcpBox& chunk) {
   for (const std::int64_t size : chunk.sizes) {
     if (size == 0) return true;
   }
   return false;
 }
 
-void add_corners(const DcpChunk& chunk, std::int64_t weight, std::map<Point, std::int64_t>& signs) {
+void add_corners(const DcpBox& chunk, std::int64_t weight, std::map<Point, std::int64_t>& signs) {
   const std::size_t dimensions = chunk.sizes.size();
   for (std::uint32_t upper = 0; upper < (std::uint32_t{1} << dimensions); ++upper) {
-    Point corner = chunk.offsets;
+    Point corner(chunk.offsets.begin(), chunk.offsets.end());
     std::int64_t sign = weight;
     for (std::size_t axis = 0; axis < dimensions; ++axis) {
       if ((upper >> axis & 1u) == 0) continue;
@@ -69,19 +70,21 @@ void add_corners(const DcpChunk& chunk, std::int64_t weight, std::map<Point, std
 }  // namespace
 
 std::optional<std::string> coverage_problem(const std::vector<std::int64_t>& size,
-                                            const std::vector<DcpChunk>& chunks) {
+                                            const DcpChunks& chunks) {
   if (size.size() > kMostDimensions) {
     return "it has " + std::to_string(size.size()) + " dimensions, too many to be looked at";
   }
   std::map<Point, std::int64_t> signs;
-  for (const DcpChunk& chunk : chunks) {
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const DcpBox chunk = chunks[i];
     if (!is_inside(chunk, size)) {
       return "the chunk at " + text_of(chunk.offsets) + " with the sizes " + text_of(chunk.sizes) +
              " reaches outside of " + text_of(size);
     }
     if (!is_empty(chunk)) add_corners(chunk, 1, signs);
   }
-  const DcpChunk whole{std::vector<std::int64_t>(size.size(), 0), size};
+  const Point origin(size.size(), 0);
+  const DcpBox whole{origin, size};
   if (!is_empty(whole)) add_corners(whole, -1, signs);
   if (signs.empty()) return std::nullopt;
   const auto& [point, difference] = *signs.begin();

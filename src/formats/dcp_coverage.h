@@ -12,6 +12,6 @@ namespace torchvet {
 /// reaches outside, a place that no chunk covers, one that several cover. Nothing when they tile
 /// it.
 [[nodiscard]] std::optional<std::string> coverage_problem(const std::vector<std::int64_t>& size,
-                                                          const std::vector<DcpChunk>& chunks);
+                                                          const DcpChunks& chunks);
 
 }  // namespace torchvet

@@ -10,23 +10,23 @@
 
 namespace torchvet {
 
-DcpFiles::File& DcpFiles::open(const DcpItem& item, const std::string& name) {
-  const auto [at, added] = files_.emplace(item.file, File());
-  File& file = at->second;
-  if (!added) return file;
-  const Result<std::shared_ptr<Source>> source = metadata_.sibling(item.file);
+DcpFiles::File& DcpFiles::open(const DcpItem& item, const DcpEntry& entry) {
+  File& file = files_[item.file];
+  if (file.tried) return file;
+  file.tried = true;
+  const std::string& path = metadata_.files[item.file];
+  const Result<std::shared_ptr<Source>> source = folder_.sibling(path);
   if (!source) {
     const bool unsafe = source.error().code == ErrorCode::kUnsafePath;
-    artifact_.add_fault(item.file,
-                        {unsafe ? ErrorCode::kUnsafePath : ErrorCode::kShardMissing, 0,
-                         (unsafe ? "" : "the shard is missing: ") + source.error().detail + "; `" +
-                             name + "` should be in it"});
+    artifact_.add_fault(path, {unsafe ? ErrorCode::kUnsafePath : ErrorCode::kShardMissing, 0,
+                               (unsafe ? "" : "the shard is missing: ") + source.error().detail +
+                                   "; `" + entry.name + "` should be in it"});
     return file;
   }
   file.source = *source;
   file.member = static_cast<MemberId>(artifact_.members.size());
   Member member;
-  member.name = item.file;
+  member.name = path;
   member.data = file.source->bytes().range();
   member.size = file.source->bytes().size();
   artifact_.source.size += member.size;
@@ -34,23 +34,30 @@ DcpFiles::File& DcpFiles::open(const DcpItem& item, const std::string& name) {
   return file;
 }
 
-std::optional<ByteView> DcpFiles::bytes_of(const DcpItem& item, const std::string& name) {
-  File& file = open(item, name);
+/// Each item that was looked at keeps the pages around its head and its end in memory.
+void DcpFiles::forget_pages() {
+  for (const File& file : files_) {
+    if (file.source) file.source->forget_pages();
+  }
+}
+
+std::optional<ByteView> DcpFiles::bytes_of(const DcpItem& item, const DcpEntry& entry) {
+  constexpr std::size_t kBetween = 64;
+  if (++looked_at_ % kBetween == 0) forget_pages();
+  File& file = open(item, entry);
   if (!file.source) return std::nullopt;
   const ByteView whole = file.source->bytes();
   const Result<ByteView> bytes = whole.slice(item.offset, item.length);
   if (!bytes) {
-    artifact_.add_fault(
-        item.file, {ErrorCode::kTruncated, whole.size(),
-                    "`" + name + "` should lie at byte " + std::to_string(item.offset) + ": it " +
-                        bytes.error().detail});
+    artifact_.add_fault(metadata_.files[item.file],
+                        {ErrorCode::kTruncated, whole.size(),
+                         "`" + entry.name + "` should lie at byte " + std::to_string(item.offset) +
+                             ": it " + bytes.error().detail});
     return std::nullopt;
   }
-  file.items.emplace_back(ByteRange{item.offset, item.length}, name);
+  file.items.push_back({ByteRange{item.offset, item.length}, &entry});
   return *bytes;
 }
-
-MemberId DcpFiles::member_of(const DcpItem& item) const { return files_.at(item.file).member; }
 
 std::optional<DcpFiles::Description> DcpFiles::describe(ByteView pickle) const {
   Artifact scratch;
@@ -74,10 +81,10 @@ std::optional<DcpFiles::Description> DcpFiles::describe(ByteView pickle) const {
 }
 
 std::optional<DcpFiles::Shard> DcpFiles::shard(ByteView bytes, const DcpItem& item,
-                                               const std::string& name) {
+                                               const DcpEntry& entry) {
   const auto wrong = [&](const std::string& why) {
-    artifact_.add_fault(item.file, {ErrorCode::kDcpBadMetadata, bytes.offset(),
-                                    "the item of `" + name + "` " + why});
+    artifact_.add_fault(metadata_.files[item.file], {ErrorCode::kDcpBadMetadata, bytes.offset(),
+                                                     "the item of `" + entry.name + "` " + why});
     return std::nullopt;
   };
   const Result<ZipDirectory> zip = read_zip_directory(bytes, limits_);
@@ -112,17 +119,20 @@ std::optional<DcpFiles::Shard> DcpFiles::shard(ByteView bytes, const DcpItem& it
 }
 
 void DcpFiles::check_overlaps() {
-  for (auto& [name, file] : files_) {
-    std::sort(file.items.begin(), file.items.end(),
-              [](const auto& a, const auto& b) { return a.first.offset < b.first.offset; });
+  for (std::size_t id = 0; id < files_.size(); ++id) {
+    File& file = files_[id];
+    std::sort(file.items.begin(), file.items.end(), [](const File::Item& a, const File::Item& b) {
+      return a.where.offset < b.where.offset;
+    });
     for (std::size_t i = 1; i < file.items.size(); ++i) {
       const auto& [before, earlier] = file.items[i - 1];
       const auto& [range, later] = file.items[i];
       // Both lie inside the file, so their ends fit.
       if (before.offset + before.length <= range.offset) continue;
       artifact_.add_contradiction(
-          name, {ErrorCode::kIndexDisagrees, range.offset,
-                 "`" + earlier + "` and `" + later + "` lie over each other in the file"});
+          metadata_.files[id],
+          {ErrorCode::kIndexDisagrees, range.offset,
+           "`" + earlier->name + "` and `" + later->name + "` lie over each other in the file"});
       break;
     }
   }

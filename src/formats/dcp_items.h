@@ -17,13 +17,17 @@ namespace torchvet {
 class DcpFiles {
  public:
   /// References must outlive this.
-  DcpFiles(Source& metadata, const Limits& limits, Artifact& artifact)
-      : metadata_(metadata), limits_(limits), artifact_(artifact) {}
+  DcpFiles(Source& folder, const DcpMetadata& metadata, const Limits& limits, Artifact& artifact)
+      : folder_(folder),
+        metadata_(metadata),
+        limits_(limits),
+        artifact_(artifact),
+        files_(metadata.files.size()) {}
 
   /// The bytes of an item; nothing, and a fault, when its file is missing or too short.
-  [[nodiscard]] std::optional<ByteView> bytes_of(const DcpItem& item, const std::string& name);
+  [[nodiscard]] std::optional<ByteView> bytes_of(const DcpItem& item, const DcpEntry& entry);
   /// The member that stands for an item's file, once `bytes_of` has opened it.
-  [[nodiscard]] MemberId member_of(const DcpItem& item) const;
+  [[nodiscard]] MemberId member_of(const DcpItem& item) const { return files_[item.file].member; }
 
   /// The one tensor that an item holds, as torch.save described it.
   struct Shard {
@@ -35,16 +39,21 @@ class DcpFiles {
   };
   /// Nothing, and a fault, when the bytes are not those of a tensor.
   [[nodiscard]] std::optional<Shard> shard(ByteView bytes, const DcpItem& item,
-                                           const std::string& name);
+                                           const DcpEntry& entry);
 
   /// Items that overlap each other in one file.
   void check_overlaps();
 
  private:
   struct File {
+    struct Item {
+      ByteRange where;
+      const DcpEntry* entry;
+    };
+    bool tried = false;
     std::shared_ptr<Source> source;  ///< null when it could not be opened
     MemberId member = 0;
-    std::vector<std::pair<ByteRange, std::string>> items;
+    std::vector<Item> items;
   };
   /// What a pickle says, without its bytes; many shards have the same one.
   struct Description {
@@ -54,13 +63,16 @@ class DcpFiles {
     std::uint64_t declared_bytes = 0;
   };
 
-  File& open(const DcpItem& item, const std::string& name);
+  File& open(const DcpItem& item, const DcpEntry& entry);
+  void forget_pages();
   std::optional<Description> describe(ByteView pickle) const;
 
-  Source& metadata_;
+  Source& folder_;
+  const DcpMetadata& metadata_;
   const Limits& limits_;
   Artifact& artifact_;
-  std::unordered_map<std::string, File> files_;
+  std::vector<File> files_;  ///< in the order of `DcpMetadata::files`
+  std::size_t looked_at_ = 0;
   std::unordered_map<std::string, std::optional<Description>> described_;
 };
 

@@ -10,12 +10,14 @@
 // All are instances whose state is a dict of these names.
 #include "formats/dcp_metadata.h"
 
+#include <algorithm>
 #include <map>
 #include <unordered_map>
 #include <utility>
 
 #include "formats/fault_list.h"
 #include "formats/pickle/arguments.h"
+#include "formats/pickle/machine.h"
 
 namespace torchvet {
 namespace {
@@ -23,13 +25,16 @@ namespace {
 constexpr std::string_view kModule = "torch.distributed.checkpoint.metadata.";
 constexpr std::size_t kMaxKey = 1024;
 
-/// Which chunk of which entry an item belongs to; no offsets for what is no tensor.
-using ItemKey = std::pair<std::string, std::vector<std::int64_t>>;
+/// An item, and the object that tells which chunk it belongs to: kNoObject for what is no tensor.
+struct PlacedItem {
+  ObjectId offsets = kNoObject;
+  DcpItem item;
+};
 
 class MetadataReader {
  public:
-  MetadataReader(Artifact& artifact, const Limits& limits)
-      : artifact_(artifact), tree_(artifact.objects), limits_(limits), faults_(artifact, "") {}
+  MetadataReader(Artifact& artifact, const ObjectTree& tree, const Limits& limits)
+      : tree_(tree), limits_(limits), faults_(artifact, "") {}
 
   DcpMetadata read(ObjectId root);
 
@@ -44,6 +49,7 @@ class MetadataReader {
   bool is(ObjectId instance, std::string_view class_name) const {
     return tree_.qualified_name(instance) == std::string(kModule) + std::string(class_name);
   }
+  std::uint32_t file_id(std::string_view name);
   void read_items(ObjectId storage_data);
   std::optional<DcpEntry> read_entry(std::string_view name, ObjectId value);
   bool read_tensor(ObjectId value, DcpEntry& entry);
@@ -51,16 +57,25 @@ class MetadataReader {
   void index_plan(ObjectId planner_data);
   void attach_items(DcpEntry& entry);
 
-  Artifact& artifact_;
   const ObjectTree& tree_;
   const Limits& limits_;
   FaultList faults_;
-  std::map<ItemKey, DcpItem> items_;
-  std::unordered_map<std::string, ObjectId> planned_;  ///< name -> tuple of keys
+  // By name. The texts lie in the tree.
+  std::unordered_map<std::string_view, std::vector<PlacedItem>> items_;
+  std::unordered_map<std::string_view, ObjectId> planned_;  ///< tuple of keys
+  std::unordered_map<std::string_view, std::uint32_t> file_ids_;
+  std::vector<std::string> files_;
 };
 
 std::optional<std::uint64_t> natural(std::optional<std::int64_t> number) {
   return number && *number >= 0 ? std::optional(static_cast<std::uint64_t>(*number)) : std::nullopt;
+}
+
+std::uint32_t MetadataReader::file_id(std::string_view name) {
+  const auto [at, added] =
+      file_ids_.emplace(name.substr(0, kMaxKey), static_cast<std::uint32_t>(files_.size()));
+  if (added) files_.emplace_back(at->first);
+  return at->second;
 }
 
 void MetadataReader::read_items(ObjectId storage_data) {
@@ -70,20 +85,17 @@ void MetadataReader::read_items(ObjectId storage_data) {
     const auto name = tree_.text(field(index, "fqn"));
     const ObjectId where = field(index, "offset");
     const bool whole = where == kNoObject || tree_.as<Object::None>(where);
-    const auto offsets = whole ? std::vector<std::int64_t>() : sizes_of(tree_, where, limits_);
     const auto file = tree_.text(field(info, "relative_path"));
     const auto offset = natural(tree_.integer(field(info, "offset")));
     const auto length = natural(tree_.integer(field(info, "length")));
-    if (!name || !offsets || !file || !offset || !length) {
+    if (!name || !file || !offset || !length || (!whole && !sizes_of(tree_, where, limits_))) {
       refuse(index, "an entry of storage_data is not what torch writes: " + tree_.render(index));
       continue;
     }
     const auto* transforms = tree_.sequence(field(info, "transform_descriptors"));
-    const DcpItem item{std::string(file->substr(0, kMaxKey)), *offset, *length,
-                       transforms != nullptr && !transforms->empty()};
-    if (!items_.emplace(ItemKey(*name, *offsets), item).second) {
-      refuse(index, "storage_data names a chunk of `" + std::string(*name) + "` twice");
-    }
+    const DcpItem item{file_id(*file), transforms != nullptr && !transforms->empty(), *offset,
+                       *length};
+    items_[name->substr(0, kMaxKey)].push_back({whole ? kNoObject : where, item});
   }
 }
 
@@ -100,13 +112,14 @@ bool MetadataReader::read_tensor(ObjectId value, DcpEntry& entry) {
   const auto* chunks = tree_.sequence(field(value, "chunks"));
   if (entry.dtype == DType::kUnknown || !size || !chunks) return false;
   entry.size = *size;
+  entry.chunks = DcpChunks(size->size());
   for (const ObjectId chunk : *chunks) {
-    auto offsets = sizes_of(tree_, field(chunk, "offsets"), limits_);
-    auto sizes = sizes_of(tree_, field(chunk, "sizes"), limits_);
+    const auto offsets = sizes_of(tree_, field(chunk, "offsets"), limits_);
+    const auto sizes = sizes_of(tree_, field(chunk, "sizes"), limits_);
     if (!offsets || !sizes || offsets->size() != size->size() || sizes->size() != size->size()) {
       return false;
     }
-    entry.chunks.push_back({std::move(*offsets), std::move(*sizes)});
+    entry.chunks.add(*offsets, *sizes);
   }
   return true;
 }
@@ -115,7 +128,7 @@ void MetadataReader::index_plan(ObjectId planner_data) {
   const auto* pairs = tree_.mapping(planner_data);
   if (!pairs) return;
   for (const auto& [key, value] : *pairs) {
-    if (const auto name = tree_.text(key)) planned_.insert_or_assign(std::string(*name), value);
+    if (const auto name = tree_.text(key)) planned_.insert_or_assign(*name, value);
   }
 }
 
@@ -146,12 +159,22 @@ std::optional<DcpEntry> MetadataReader::read_entry(std::string_view name, Object
 }
 
 void MetadataReader::attach_items(DcpEntry& entry) {
-  const auto attach = [&](std::vector<std::int64_t> offsets) {
-    const auto item = items_.find({entry.name, std::move(offsets)});
-    entry.items.push_back(item == items_.end() ? std::nullopt : std::optional(item->second));
+  std::map<std::vector<std::int64_t>, DcpItem> by_offsets;
+  const auto placed = items_.find(entry.name);
+  if (placed != items_.end()) {
+    for (const auto& [offsets, item] : placed->second) {
+      auto numbers =
+          offsets == kNoObject ? std::vector<std::int64_t>() : *sizes_of(tree_, offsets, limits_);
+      if (by_offsets.emplace(std::move(numbers), item).second) continue;
+      refuse(offsets, "storage_data names a chunk of `" + entry.name + "` twice");
+    }
+  }
+  const auto attach = [&](std::span<const std::int64_t> offsets) {
+    const auto item = by_offsets.find({offsets.begin(), offsets.end()});
+    entry.items.push_back(item == by_offsets.end() ? DcpItem() : item->second);
   };
   if (!entry.is_tensor) attach({});
-  for (const DcpChunk& chunk : entry.chunks) attach(chunk.offsets);
+  for (std::size_t i = 0; i < entry.chunks.size(); ++i) attach(entry.chunks[i].offsets);
 }
 
 DcpMetadata MetadataReader::read(ObjectId root) {
@@ -175,13 +198,80 @@ DcpMetadata MetadataReader::read(ObjectId root) {
     attach_items(*entry);
     metadata.entries.push_back(std::move(*entry));
   }
+  metadata.files = std::move(files_);
   return metadata;
+}
+
+/// Whether torch's writer puts this name into the metadata.
+bool is_written(const PickleProgram::Import& import) {
+  if (import.computed) return false;
+  if (import.module == "torch") {
+    return import.name == "Size" || dtype_from_name(import.name).has_value();
+  }
+  if (import.module == "torch.serialization") return import.name == "_get_layout";
+  if (import.module == "pathlib" || import.module == "pathlib._local") {
+    return import.name == "PosixPath";
+  }
+  // A name may have dots and lead out of its module, so that only whole names count.
+  if (import.module == "torch.distributed.checkpoint.filesystem") {
+    return import.name == "_StorageInfo";
+  }
+  constexpr std::string_view kClasses[] = {
+      "Metadata",         "TensorStorageMetadata", "BytesStorageMetadata", "ChunkStorageMetadata",
+      "TensorProperties", "MetadataIndex",         "StorageMeta",          "_MEM_FORMAT_ENCODING"};
+  return import.module == "torch.distributed.checkpoint.metadata" &&
+         std::find(std::begin(kClasses), std::end(kClasses), import.name) != std::end(kClasses);
+}
+
+/// Whether the pickle holds nothing but what torch's writer makes: no other names, and no keys that
+/// are tuples, whose hashes can be made to take for ever.
+bool is_as_written(const ObjectTree& tree, const PickleProgram& program) {
+  if (!std::all_of(program.imports.begin(), program.imports.end(), is_written)) return false;
+  for (ObjectId id = 0; id < tree.size(); ++id) {
+    if (tree.as<Object::Set>(id)) return false;
+    const auto* pairs = tree.mapping(id);
+    if (!pairs) continue;
+    for (const auto& [key, value] : *pairs) {
+      if (tree.as<Object::Tuple>(key)) return false;
+    }
+  }
+  return true;
+}
+
+/// Keeps the imported names and how often each is called.
+void leave_out_objects(const ObjectTree& tree, PickleProgram& program, Artifact& artifact) {
+  std::unordered_map<ObjectId, ObjectId> names;
+  for (PickleProgram::Call& call : program.calls) {
+    call.object = kNoObject;
+    if (call.callable == kNoObject) continue;
+    const auto [at, added] = names.emplace(call.callable, kNoObject);
+    if (added) at->second = artifact.objects.add(tree.at(call.callable));
+    call.callable = at->second;
+  }
+  program.root = kNoObject;
 }
 
 }  // namespace
 
-DcpMetadata read_dcp_metadata(Artifact& artifact, ObjectId root, const Limits& limits) {
-  return MetadataReader(artifact, limits).read(root);
+std::optional<DcpMetadata> read_dcp_metadata(ByteView file, Artifact& artifact,
+                                             const Limits& limits) {
+  ObjectTree tree;
+  PickleProgram program;
+  program.name = ".metadata";
+  const Result<void> run = run_pickle(file, limits, tree, program, Integers::kShared);
+  std::optional<DcpMetadata> metadata;
+  if (run) {
+    metadata = MetadataReader(artifact, tree, limits).read(program.root);
+  } else {
+    artifact.add_fault("", run.error());
+  }
+  if (run && is_as_written(tree, program)) {
+    leave_out_objects(tree, program, artifact);
+  } else {
+    artifact.objects = std::move(tree);
+  }
+  artifact.pickles.push_back(std::move(program));
+  return metadata;
 }
 
 }  // namespace torchvet

@@ -33,11 +33,11 @@ void read_more(ByteView bytes, std::uint64_t begin, const Limits& limits, Artifa
   }
 }
 
-bool holds_stream(const PickleProgram& program) {
-  return std::any_of(program.calls.begin(), program.calls.end(),
-                     [](const PickleProgram::Call& call) {
-                       return call.callable == "torch.storage._load_from_bytes";
-                     });
+bool holds_stream(const ObjectTree& tree, const PickleProgram& program) {
+  return std::any_of(
+      program.calls.begin(), program.calls.end(), [&tree](const PickleProgram::Call& call) {
+        return tree.qualified_name(call.callable) == "torch.storage._load_from_bytes";
+      });
 }
 
 }  // namespace
@@ -58,7 +58,10 @@ void read_raw_pickle(const std::shared_ptr<Source>& source, const ReadOptions& o
     artifact.pickles.front().trailing_bytes = bytes.size() - end;
     read_more(bytes, end, options.limits, artifact);
   }
-  if (std::any_of(artifact.pickles.begin(), artifact.pickles.end(), holds_stream)) {
+  if (std::any_of(artifact.pickles.begin(), artifact.pickles.end(),
+                  [&artifact](const PickleProgram& program) {
+                    return holds_stream(artifact.objects, program);
+                  })) {
     artifact.add_gap("tensors", "they are whole torch.save streams inside a pickle, not opened");
   }
 }

@@ -194,7 +194,8 @@ class ScriptReader {
     std::vector<bool> moved(tree.size() - first, false);
     for (ObjectId id = first; id < tree.size(); ++id) {
       const Object::Call* call = tree.as<Object::Call>(id);
-      if (!call || call->state != kNoObject || !call->appended.empty() || !call->items.empty() ||
+      if (!call || call->state != kNoObject || !call->appended().empty() ||
+          !call->items().empty() ||
           !tree.qualified_name(call->callable).starts_with("torch.jit._pickle.")) {
         continue;
       }

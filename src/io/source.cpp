@@ -185,6 +185,11 @@ void Source::will_read(ByteRange range) const {
                 POSIX_FADV_WILLNEED);
 }
 
+void Source::forget_pages() const {
+  if (!mapping_) return;
+  madvise(const_cast<std::uint8_t*>(bytes_.data()), bytes_.size(), MADV_DONTNEED);
+}
+
 bool Source::changed_while_read() const {
   for (const std::shared_ptr<Source>& sibling : siblings_) {
     if (sibling->changed_while_read()) return true;

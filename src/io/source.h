@@ -52,6 +52,10 @@ class Source {
   /// done afterwards, a disk serves them side by side instead of one after the other.
   void will_read(ByteRange range) const;
 
+  /// Gives the memory of pages that were looked at back. They stay in the system's cache, and a
+  /// look at them brings them back: views stay valid. For files of which much is looked at once.
+  void forget_pages() const;
+
   /// True when the size or modification time of the file, or of a sibling that was opened, is no
   /// longer what it was at `open`.
   [[nodiscard]] bool changed_while_read() const;

@@ -129,20 +129,20 @@ class Renderer {
       } else if (tree_.contains(call.arguments)) {
         parts.push_back({call.arguments, {}});
       }
-      if (tree_.contains(call.keyword_arguments)) {
+      if (tree_.contains(call.keyword_arguments())) {
         parts.push_back({kNoObject, ", **"});
-        parts.push_back({call.keyword_arguments, {}});
+        parts.push_back({call.keyword_arguments(), {}});
       }
       parts.push_back({kNoObject, ")"});
     }
-    if (!call.appended.empty()) {
+    if (!call.appended().empty()) {
       parts.push_back({kNoObject, " + ["});
-      add_list(parts, call.appended);
+      add_list(parts, call.appended());
       parts.push_back({kNoObject, "]"});
     }
-    if (!call.items.empty()) {
+    if (!call.items().empty()) {
       parts.push_back({kNoObject, " | "});
-      add_pairs(parts, call.items);
+      add_pairs(parts, call.items());
     }
     if (tree_.contains(call.state)) {
       parts.push_back({kNoObject, " with state "});
@@ -152,28 +152,28 @@ class Renderer {
   }
 
   void write(ObjectId id) {
-    const auto& value = tree_.at(id).value;
-    if (std::holds_alternative<Object::None>(value)) {
+    const Object& object = tree_.at(id);
+    if (object.as<Object::None>()) {
       shown_.add("None");
-    } else if (const bool* flag = std::get_if<bool>(&value)) {
+    } else if (const bool* flag = object.as<bool>()) {
       shown_.add(*flag ? "True" : "False");
-    } else if (const std::int64_t* integer = std::get_if<std::int64_t>(&value)) {
+    } else if (const std::int64_t* integer = object.as<std::int64_t>()) {
       shown_.add(std::to_string(*integer));
-    } else if (const double* number = std::get_if<double>(&value)) {
+    } else if (const double* number = object.as<double>()) {
       shown_.add(number_text(*number));
-    } else if (const Object::BigInt* big = std::get_if<Object::BigInt>(&value)) {
+    } else if (const Object::BigInt* big = object.as<Object::BigInt>()) {
       shown_.add(big->decimal);
-    } else if (const std::string* text = std::get_if<std::string>(&value)) {
+    } else if (const std::string* text = object.as<std::string>()) {
       quoted(*text);
-    } else if (const Object::Bytes* bytes = std::get_if<Object::Bytes>(&value)) {
+    } else if (const Object::Bytes* bytes = object.as<Object::Bytes>()) {
       shown_.add(bytes->is_array ? "bytearray(b" : "b");
       quoted(bytes->data);
       if (bytes->is_array) shown_.add(")");
-    } else if (const Object::List* list = std::get_if<Object::List>(&value)) {
+    } else if (const Object::List* list = object.as<Object::List>()) {
       schedule_list("[", list->items, "]");
-    } else if (const Object::Tuple* tuple = std::get_if<Object::Tuple>(&value)) {
+    } else if (const Object::Tuple* tuple = object.as<Object::Tuple>()) {
       schedule_list("(", tuple->items, tuple->items.size() == 1 ? ",)" : ")");
-    } else if (const Object::Set* set = std::get_if<Object::Set>(&value)) {
+    } else if (const Object::Set* set = object.as<Object::Set>()) {
       if (set->frozen) {
         schedule_list("frozenset({", set->items, "})");
       } else if (set->items.empty()) {
@@ -181,21 +181,21 @@ class Renderer {
       } else {
         schedule_list("{", set->items, "}");
       }
-    } else if (const Object::Dict* dict = std::get_if<Object::Dict>(&value)) {
+    } else if (const Object::Dict* dict = object.as<Object::Dict>()) {
       std::vector<Part> parts;
       add_pairs(parts, dict->items);
       schedule(parts);
-    } else if (std::holds_alternative<Object::Global>(value)) {
+    } else if (object.as<Object::Global>()) {
       shown_.add(tree_.qualified_name(id));
-    } else if (const Object::Call* call = std::get_if<Object::Call>(&value)) {
+    } else if (const Object::Call* call = object.as<Object::Call>()) {
       schedule_call(*call);
-    } else if (const Object::Persistent* persistent = std::get_if<Object::Persistent>(&value)) {
+    } else if (const Object::Persistent* persistent = object.as<Object::Persistent>()) {
       std::vector<Part> parts{{kNoObject, "<persistent "}, {kNoObject, ">"}};
       if (tree_.contains(persistent->id)) parts.insert(parts.begin() + 1, {persistent->id, {}});
       schedule(parts);
-    } else if (const Object::TensorRef* tensor = std::get_if<Object::TensorRef>(&value)) {
+    } else if (const Object::TensorRef* tensor = object.as<Object::TensorRef>()) {
       shown_.add("<tensor " + std::to_string(tensor->tensor) + ">");
-    } else if (const Object::StorageRef* storage = std::get_if<Object::StorageRef>(&value)) {
+    } else if (const Object::StorageRef* storage = object.as<Object::StorageRef>()) {
       shown_.add("<storage " + std::to_string(storage->storage) + ">");
     }
   }
@@ -216,8 +216,13 @@ bool is_dict_type(std::string_view module, std::string_view name) {
 }
 
 ObjectId ObjectTree::add(Object object) {
-  objects_.push_back(std::move(object));
-  return static_cast<ObjectId>(objects_.size() - 1);
+  if (size_ % kBlock == 0) {
+    blocks_.emplace_back();
+    // The first block grows as it is needed: most trees are small.
+    if (size_ > 0) blocks_.back().reserve(kBlock);
+  }
+  blocks_.back().push_back(std::move(object));
+  return static_cast<ObjectId>(size_++);
 }
 
 std::optional<std::string_view> ObjectTree::text(ObjectId id) const {
@@ -242,9 +247,9 @@ const std::vector<std::pair<ObjectId, ObjectId>>* ObjectTree::mapping(ObjectId i
   if (const Object::Dict* dict = as<Object::Dict>(id)) return &dict->items;
   const Object::Call* call = as<Object::Call>(id);
   if (call == nullptr || call->how == Object::How::kChange) return nullptr;
-  if (!call->items.empty()) return &call->items;
+  if (!call->items().empty()) return &call->items();
   const Object::Global* type = as<Object::Global>(call->callable);
-  return type != nullptr && is_dict_type(type->module, type->name) ? &call->items : nullptr;
+  return type != nullptr && is_dict_type(type->module, type->name) ? &call->items() : nullptr;
 }
 
 const std::vector<ObjectId>* ObjectTree::sequence(ObjectId id) const {
@@ -254,7 +259,7 @@ const std::vector<ObjectId>* ObjectTree::sequence(ObjectId id) const {
     if (const Object::Tuple* tuple = as<Object::Tuple>(id)) return &tuple->items;
     const Object::Call* call = as<Object::Call>(id);
     if (call == nullptr || call->how == Object::How::kChange) return nullptr;
-    if (!call->appended.empty()) return &call->appended;
+    if (!call->appended().empty()) return &call->appended();
     const Object::Global* type = as<Object::Global>(call->callable);
     const Object::Tuple* arguments = as<Object::Tuple>(call->arguments);
     if (type == nullptr || arguments == nullptr || arguments->items.size() != 1 ||

@@ -4,9 +4,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include "core/boxed.h"
 #include "core/bytes.h"
 #include "model/storage.h"
 
@@ -25,6 +28,9 @@ inline constexpr std::string_view kExtensionModule = "copyreg.extension";
 
 /// What a pickle builds, without building it: a graph of plain values. Objects are kept in one
 /// arena and refer to each other by id, so sharing and cycles are kept and nothing recurses.
+///
+/// A checkpoint may have millions of them, nearly all numbers, tuples, dicts and calls: what is
+/// larger than those lies in a box of its own, so that each takes 48 bytes.
 struct Object {
   struct None {};
   struct BigInt {
@@ -64,11 +70,27 @@ struct Object {
   struct Call {
     How how = How::kReduce;
     ObjectId callable = kNoObject;
-    ObjectId arguments = kNoObject;          ///< a tuple, where the pickle is sane
-    ObjectId keyword_arguments = kNoObject;  ///< for NEWOBJ_EX
-    ObjectId state = kNoObject;              ///< argument of the last BUILD
-    std::vector<ObjectId> appended;
-    std::vector<std::pair<ObjectId, ObjectId>> items;
+    ObjectId arguments = kNoObject;  ///< a tuple, where the pickle is sane
+    ObjectId state = kNoObject;      ///< argument of the last BUILD
+
+    /// For NEWOBJ_EX.
+    [[nodiscard]] ObjectId keyword_arguments() const { return more().keyword_arguments; }
+    [[nodiscard]] const std::vector<ObjectId>& appended() const { return more().appended; }
+    [[nodiscard]] const std::vector<std::pair<ObjectId, ObjectId>>& items() const {
+      return more().items;
+    }
+
+    /// What most calls do not have.
+    struct More {
+      ObjectId keyword_arguments = kNoObject;
+      std::vector<ObjectId> appended;
+      std::vector<std::pair<ObjectId, ObjectId>> items;
+    };
+    [[nodiscard]] const More& more() const {
+      static const More kNothing;
+      return boxed_more.get() ? *boxed_more.get() : kNothing;
+    }
+    Boxed<More> boxed_more;
   };
   /// Persistent id that no reader has resolved.
   struct Persistent {
@@ -81,25 +103,47 @@ struct Object {
     StorageId storage = 0;
   };
 
-  std::variant<None, bool, std::int64_t, double, BigInt, std::string, Bytes, List, Tuple, Set, Dict,
-               Global, Call, Persistent, TensorRef, StorageRef>
+  /// The value as a `T`; null when it is something else.
+  template <typename T>
+  [[nodiscard]] const T* as() const {
+    if constexpr (kIsBoxed<T>) {
+      const Boxed<T>* box = std::get_if<Boxed<T>>(&value);
+      return box ? box->get() : nullptr;
+    } else {
+      return std::get_if<T>(&value);
+    }
+  }
+  template <typename T>
+  [[nodiscard]] T* as() {
+    return const_cast<T*>(std::as_const(*this).as<T>());
+  }
+
+  template <typename T>
+  static constexpr bool kIsBoxed =
+      std::is_same_v<T, BigInt> || std::is_same_v<T, std::string> || std::is_same_v<T, Bytes> ||
+      std::is_same_v<T, Set> || std::is_same_v<T, Global>;
+
+  std::variant<None, bool, std::int64_t, double, Boxed<BigInt>, Boxed<std::string>, Boxed<Bytes>,
+               List, Tuple, Boxed<Set>, Dict, Boxed<Global>, Call, Persistent, TensorRef,
+               StorageRef>
       value;
   ByteRange where;  ///< the opcode that made it
 };
+static_assert(sizeof(Object) == 48);
 
 /// All objects of an artifact, with typed look-ups that never fail loudly: a wrong id or a wrong
 /// type is a null pointer or an empty result.
 class ObjectTree {
  public:
   ObjectId add(Object object);
-  [[nodiscard]] std::size_t size() const { return objects_.size(); }
-  [[nodiscard]] const Object& at(ObjectId id) const { return objects_[id]; }
-  [[nodiscard]] Object& at(ObjectId id) { return objects_[id]; }
-  [[nodiscard]] bool contains(ObjectId id) const { return id < objects_.size(); }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] const Object& at(ObjectId id) const { return blocks_[id / kBlock][id % kBlock]; }
+  [[nodiscard]] Object& at(ObjectId id) { return blocks_[id / kBlock][id % kBlock]; }
+  [[nodiscard]] bool contains(ObjectId id) const { return id < size_; }
 
   template <typename T>
   [[nodiscard]] const T* as(ObjectId id) const {
-    return id < objects_.size() ? std::get_if<T>(&objects_[id].value) : nullptr;
+    return contains(id) ? at(id).as<T>() : nullptr;
   }
 
   /// The text of a str object.
@@ -127,7 +171,10 @@ class ObjectTree {
   [[nodiscard]] std::string render(ObjectId id, std::size_t limit = 200) const;
 
  private:
-  std::vector<Object> objects_;
+  /// Full blocks never move: growing by millions of objects copies none of them.
+  static constexpr std::size_t kBlock = 4096;
+  std::vector<std::vector<Object>> blocks_;
+  std::size_t size_ = 0;
 };
 
 }  // namespace torchvet

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@ struct PickleProgram {
     bool computed = false;  ///< the name comes out of a call; what is here renders that
   };
   struct Call {
-    std::string callable;  ///< "module.name"; empty when it is not an imported name
+    ObjectId callable = kNoObject;           ///< a Global; kNoObject when it is no imported name
     Object::How how = Object::How::kReduce;  ///< kChange: BUILD and other changes of an object
     ObjectId object = kNoObject;             ///< the Call object in the tree: for the first BUILD
                                              ///< of an instance, the call that made the instance
@@ -31,11 +32,11 @@ struct PickleProgram {
   ByteRange where;  ///< from the first opcode to STOP
   int protocol = 0;
   std::uint64_t opcodes = 0;
-  std::uint64_t highest_put = 0;  ///< the highest number under which a PUT stores a value
+  std::uint64_t highest_put = 0;     ///< the highest number under which a PUT stores a value
   std::uint64_t trailing_bytes = 0;  ///< after STOP, where nothing should follow (the reader knows)
   ObjectId root = kNoObject;
   std::vector<Import> imports;
-  std::vector<Call> calls;
+  std::deque<Call> calls;  ///< there may be millions, and none moves when one is added
 };
 
 }  // namespace torchvet

@@ -260,7 +260,8 @@ Json pickle_part(const Artifact& artifact) {
     }
     Json calls = Json::array();
     for (const PickleProgram::Call& call : pickle.calls) {
-      calls.push_back({{"callable", text(call.callable)}, {"bytes", range(call.where)}});
+      calls.push_back({{"callable", text(artifact.objects.qualified_name(call.callable))},
+                       {"bytes", range(call.where)}});
     }
     out.push_back({{"name", text(pickle.name)},
                    {"protocol", pickle.protocol},

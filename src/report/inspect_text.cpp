@@ -258,7 +258,9 @@ std::string pickle_part(const Artifact& artifact) {
                        pickle.protocol, pickle.opcodes, pickle.where.offset,
                        pickle.where.offset + pickle.where.length);
     std::map<std::string, std::uint64_t> calls;
-    for (const PickleProgram::Call& call : pickle.calls) ++calls[call.callable];
+    for (const PickleProgram::Call& call : pickle.calls) {
+      ++calls[artifact.objects.qualified_name(call.callable)];
+    }
     std::map<std::string, std::uint64_t> imports;
     for (const PickleProgram::Import& import : pickle.imports) {
       ++imports[import.module + "." + import.name];

@@ -2,7 +2,8 @@
 // made of each as one line of JSON. Used by pickle_machine_test.py.
 //
 //   {"objects": [["int", "5"], ["list", [0, 0]], ...], "root": 1, "imports": ["os.system"],
-//    "calls": [["os.system", 0]], "opcodes": 7, "length": 12}      or      {"error": "truncated", ...}
+//    "calls": [["os.system", 0]], "opcodes": 7, "length": 12}      or      {"error": "truncated",
+//    ...}
 
 #include <cstdio>
 #include <fstream>
@@ -28,34 +29,39 @@ std::string hex(std::string_view bytes) {
 }
 
 Json dump(const Object& object) {
-  const auto& value = object.value;
-  if (std::holds_alternative<Object::None>(value)) return {"none"};
-  if (const bool* flag = std::get_if<bool>(&value)) return {"bool", *flag};
-  if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+  if (object.as<Object::None>()) return {"none"};
+  if (const bool* flag = object.as<bool>()) return {"bool", *flag};
+  if (const auto* integer = object.as<std::int64_t>()) {
     return {"int", std::to_string(*integer)};
   }
-  if (const auto* big = std::get_if<Object::BigInt>(&value)) return {"int", big->decimal};
-  if (const auto* number = std::get_if<double>(&value)) {
+  if (const auto* big = object.as<Object::BigInt>()) return {"int", big->decimal};
+  if (const auto* number = object.as<double>()) {
     return {"float", hex({reinterpret_cast<const char*>(number), sizeof(double)})};
   }
-  if (const auto* text = std::get_if<std::string>(&value)) return {"str", hex(*text)};
-  if (const auto* bytes = std::get_if<Object::Bytes>(&value)) {
+  if (const auto* text = object.as<std::string>()) return {"str", hex(*text)};
+  if (const auto* bytes = object.as<Object::Bytes>()) {
     return {bytes->is_array ? "bytearray" : "bytes", hex(bytes->data)};
   }
-  if (const auto* list = std::get_if<Object::List>(&value)) return {"list", list->items};
-  if (const auto* tuple = std::get_if<Object::Tuple>(&value)) return {"tuple", tuple->items};
-  if (const auto* set = std::get_if<Object::Set>(&value)) {
+  if (const auto* list = object.as<Object::List>()) return {"list", list->items};
+  if (const auto* tuple = object.as<Object::Tuple>()) return {"tuple", tuple->items};
+  if (const auto* set = object.as<Object::Set>()) {
     return {set->frozen ? "frozenset" : "set", set->items};
   }
-  if (const auto* dict = std::get_if<Object::Dict>(&value)) return {"dict", dict->items};
-  if (const auto* global = std::get_if<Object::Global>(&value)) {
+  if (const auto* dict = object.as<Object::Dict>()) return {"dict", dict->items};
+  if (const auto* global = object.as<Object::Global>()) {
     return {"global", hex(global->module), hex(global->name)};
   }
-  if (const auto* call = std::get_if<Object::Call>(&value)) {
-    return {"call",           static_cast<int>(call->how), call->callable, call->arguments,
-            call->keyword_arguments, call->state, call->appended, call->items};
+  if (const auto* call = object.as<Object::Call>()) {
+    return {"call",
+            static_cast<int>(call->how),
+            call->callable,
+            call->arguments,
+            call->keyword_arguments(),
+            call->state,
+            call->appended(),
+            call->items()};
   }
-  if (const auto* persistent = std::get_if<Object::Persistent>(&value)) {
+  if (const auto* persistent = object.as<Object::Persistent>()) {
     return {"persistent", persistent->id};
   }
   return {"other"};
@@ -95,8 +101,8 @@ int main(int argc, char** argv) {
     }
     line["calls"] = Json::array();
     for (const PickleProgram::Call& call : program.calls) {
-      line["calls"].push_back(
-          {hex(call.callable), static_cast<int>(call.how), call.where.offset - bytes->offset()});
+      line["calls"].push_back({hex(tree.qualified_name(call.callable)), static_cast<int>(call.how),
+                               call.where.offset - bytes->offset()});
     }
     std::puts(line.dump().c_str());
   }

@@ -87,21 +87,23 @@ class Checker {
   }
 
   void check(const Object& object_value) {
+    if (const Object::Set* set = object_value.as<Object::Set>()) {
+      for (const ObjectId id : set->items) object(id, "a set holds no object");
+    }
     std::visit(
         [&](const auto& value) {
           using T = std::decay_t<decltype(value)>;
-          if constexpr (std::is_same_v<T, Object::List> || std::is_same_v<T, Object::Tuple> ||
-                        std::is_same_v<T, Object::Set>) {
+          if constexpr (std::is_same_v<T, Object::List> || std::is_same_v<T, Object::Tuple>) {
             for (const ObjectId id : value.items) object(id, "a container holds no object");
           } else if constexpr (std::is_same_v<T, Object::Dict>) {
             pairs(value.items);
           } else if constexpr (std::is_same_v<T, Object::Call>) {
             for (const ObjectId id :
-                 {value.callable, value.arguments, value.keyword_arguments, value.state}) {
+                 {value.callable, value.arguments, value.keyword_arguments(), value.state}) {
               object(id, "a call refers to no object");
             }
-            for (const ObjectId id : value.appended) object(id, "a call appended no object");
-            pairs(value.items);
+            for (const ObjectId id : value.appended()) object(id, "a call appended no object");
+            pairs(value.items());
           } else if constexpr (std::is_same_v<T, Object::Persistent>) {
             object(value.id, "a persistent id is no object");
           } else if constexpr (std::is_same_v<T, Object::TensorRef>) {
@@ -125,6 +127,7 @@ class Checker {
     object(pickle.root, "the root of a pickle is no object");
     for (const PickleProgram::Call& call : pickle.calls) {
       object(call.object, "a recorded call is no object");
+      object(call.callable, "the callable of a recorded call is no object");
     }
   }
 

@@ -68,7 +68,8 @@ Names faults_of(const Artifact& artifact) {
 Names calling(const Artifact& artifact) {
   Names names;
   for (const PickleProgram& pickle : artifact.pickles) {
-    if (!pickle.calls.empty() && pickle.calls[0].callable == "os.system") {
+    if (!pickle.calls.empty() &&
+        artifact.objects.qualified_name(pickle.calls[0].callable) == "os.system") {
       names.push_back(pickle.name);
     }
   }

@@ -27,6 +27,19 @@ TEST_CASE("a file is seen as it lies on disk") {
   CHECK_FALSE((*source)->changed_while_read());
 }
 
+TEST_CASE("views stay valid when pages are forgotten") {
+  const TemporaryFolder folder;
+  const auto source = Source::open(folder.write("model.pt", std::string(1 << 20, 'x') + "end"));
+  REQUIRE(source);
+  const ByteView bytes = (*source)->bytes();
+  CHECK(bytes[0] == 'x');
+  (*source)->forget_pages();
+  CHECK(bytes.text().substr(1 << 20) == "end");
+  const auto held = Source::from_bytes("-", "abc");
+  held->forget_pages();
+  CHECK(held->bytes().text() == "abc");
+}
+
 TEST_CASE("an empty file and bytes in memory") {
   const TemporaryFolder folder;
   const auto empty = Source::open(folder.write("empty.pt", ""));

@@ -108,7 +108,7 @@ TEST_CASE("a mapping that contains itself is walked once") {
   Builder b;
   const ObjectId root = b.dict({{"model", b.tensor({2})}});
   const ObjectId key = b.str("self");
-  std::get<Object::Dict>(b.artifact.objects.at(root).value).items.emplace_back(key, root);
+  b.artifact.objects.at(root).as<Object::Dict>()->items.emplace_back(key, root);
   describe_objects(b.artifact, root);
   CHECK(b.artifact.state_dicts.empty());
 }

@@ -148,15 +148,15 @@ bool PickleMachine::step_literal(Opcode opcode) {
       return push_shared(false_, false);
     case Opcode::kBinInt: {
       std::int32_t value = 0;
-      return read(value) && push_new(std::int64_t{value});
+      return read(value) && push_integer(value);
     }
     case Opcode::kBinInt1: {
       std::uint8_t value = 0;
-      return read(value) && push_new(std::int64_t{value});
+      return read(value) && push_integer(value);
     }
     case Opcode::kBinInt2: {
       std::uint16_t value = 0;
-      return read(value) && push_new(std::int64_t{value});
+      return read(value) && push_integer(value);
     }
     case Opcode::kInt:
     case Opcode::kLong: {
@@ -277,8 +277,8 @@ bool PickleMachine::step_memo(Opcode opcode) {
 }
 
 Result<void> run_pickle(ByteView bytes, const Limits& limits, ObjectTree& tree,
-                        PickleProgram& program) {
-  return PickleMachine(bytes, limits, tree, program).run();
+                        PickleProgram& program, Integers integers) {
+  return PickleMachine(bytes, limits, tree, program, integers).run();
 }
 
 }  // namespace torchvet

@@ -9,13 +9,19 @@
 
 namespace torchvet {
 
+/// Whether integers of equal value may be one object, whose place is that of the first: for pickles
+/// of millions of numbers of which nobody asks where they stand.
+enum class Integers : std::uint8_t { kEachItsOwn, kShared };
+
 /// Interprets one pickle from the start of `bytes` without importing or calling anything. Objects
 /// are added to `tree`; every import and every call is recorded with its byte range.
 ///
 /// On an error the program read so far is kept in `program` (imports and calls before the place of
 /// the error are evidence too), and the error is returned.
-/// After success `program.where` ends behind STOP, so that the next pickle of a stream starts there.
+/// After success `program.where` ends behind STOP, so that the next pickle of a stream starts
+/// there.
 [[nodiscard]] Result<void> run_pickle(ByteView bytes, const Limits& limits, ObjectTree& tree,
-                                      PickleProgram& program);
+                                      PickleProgram& program,
+                                      Integers integers = Integers::kEachItsOwn);
 
 }  // namespace torchvet

@@ -181,13 +181,11 @@ bool PickleMachine::call(Object::How how, ObjectId callable, ObjectId arguments,
   made.how = how;
   made.callable = callable;
   made.arguments = arguments;
-  made.keyword_arguments = keywords;
+  if (keywords != kNoObject) made.boxed_more.made().keyword_arguments = keywords;
   if (!fill_from_arguments(made)) return false;
   ObjectId id = kNoObject;
   if (!make(std::move(made), id)) return false;
-  const bool imported = object<Object::Global>(callable) != nullptr;
-  program_.calls.push_back(
-      {imported ? tree_.qualified_name(callable) : std::string(), how, id, here()});
+  program_.calls.push_back({imported(callable), how, id, here()});
   return push(id);
 }
 
@@ -206,13 +204,15 @@ bool PickleMachine::fill_from_arguments(Object::Call& made) {
   if (const Object::Dict* dict = object<Object::Dict>(source)) {
     if (!room_for(dict->items.size())) return false;
     copied_ += dict->items.size();
-    made.items = dict->items;
+    made.boxed_more.made().items = dict->items;
   } else if (const Object::List* list = object<Object::List>(source)) {
     if (!room_for(list->items.size())) return false;
     copied_ += list->items.size();
     for (const ObjectId entry : list->items) {
       const std::vector<ObjectId>* pair = tree_.sequence(entry);
-      if (pair != nullptr && pair->size() == 2) made.items.emplace_back((*pair)[0], (*pair)[1]);
+      if (pair != nullptr && pair->size() == 2) {
+        made.boxed_more.made().items.emplace_back((*pair)[0], (*pair)[1]);
+      }
     }
   }
   return true;
@@ -232,7 +232,7 @@ bool PickleMachine::build() {
   }
   if (instance != nullptr && instance->state == kNoObject) {
     instance->state = state;
-    program_.calls.push_back({tree_.qualified_name(target), Object::How::kChange, target, here()});
+    program_.calls.push_back({imported(instance->callable), Object::How::kChange, target, here()});
     return true;
   }
   if (instance != nullptr) instance->state = state;
@@ -246,7 +246,9 @@ bool PickleMachine::note_change(ObjectId target, Object::Call change) {
   change.callable = target;
   ObjectId id = kNoObject;
   if (!make(std::move(change), id)) return false;
-  program_.calls.push_back({tree_.qualified_name(target), Object::How::kChange, id, here()});
+  const Object::Call* made = object<Object::Call>(target);
+  program_.calls.push_back(
+      {imported(made ? made->callable : target), Object::How::kChange, id, here()});
   return true;
 }
 
@@ -261,7 +263,8 @@ bool PickleMachine::append_to(ObjectId target, std::vector<ObjectId> values, boo
   if (Object::Set* set = object<Object::Set>(target); set != nullptr && to_set && !set->frozen) {
     return extend(set->items);
   }
-  if (Object::Call* instance = object<Object::Call>(target)) return extend(instance->appended);
+  if (Object::Call* instance = object<Object::Call>(target))
+    return extend(instance->boxed_more.made().appended);
   if (Object::Bytes* array = object<Object::Bytes>(target);
       array != nullptr && array->is_array && !to_set) {
     for (const ObjectId value : values) {
@@ -273,7 +276,7 @@ bool PickleMachine::append_to(ObjectId target, std::vector<ObjectId> values, boo
   }
   if (is_foreign(target)) {
     Object::Call change;
-    change.appended = std::move(values);
+    change.boxed_more.made().appended = std::move(values);
     return note_change(target, std::move(change));
   }
   return bad_target(to_set ? "a set" : "a list");
@@ -285,12 +288,13 @@ bool PickleMachine::set_items(ObjectId target, std::vector<std::pair<ObjectId, O
     return true;
   }
   if (Object::Call* instance = object<Object::Call>(target)) {
-    instance->items.insert(instance->items.end(), items.begin(), items.end());
+    auto& known = instance->boxed_more.made().items;
+    known.insert(known.end(), items.begin(), items.end());
     return true;
   }
   if (is_foreign(target)) {
     Object::Call change;
-    change.items = std::move(items);
+    change.boxed_more.made().items = std::move(items);
     return note_change(target, std::move(change));
   }
   for (const std::pair<ObjectId, ObjectId>& item : items) {

@@ -12,6 +12,7 @@
 #include "core/bytes.h"
 #include "core/limits.h"
 #include "formats/pickle/literals.h"
+#include "formats/pickle/machine.h"
 #include "formats/pickle/memo.h"
 #include "formats/pickle/opcodes.h"
 #include "model/object.h"
@@ -24,8 +25,11 @@ namespace torchvet {
 /// Every step returns false when the program cannot go on; `error_` then says why.
 class PickleMachine {
  public:
-  PickleMachine(ByteView bytes, const Limits& limits, ObjectTree& tree, PickleProgram& program)
-      : bytes_(bytes), limits_(limits), tree_(tree), program_(program) {}
+  PickleMachine(ByteView bytes, const Limits& limits, ObjectTree& tree, PickleProgram& program,
+                Integers integers)
+      : bytes_(bytes), limits_(limits), tree_(tree), program_(program) {
+    if (integers == Integers::kShared) integers_.resize(kKeptIntegers, {0, kNoObject});
+  }
 
   Result<void> run();
 
@@ -204,6 +208,15 @@ class PickleMachine {
     if (shared == kNoObject && !make(std::move(value), shared)) return false;
     return push(shared);
   }
+  bool push_integer(std::int64_t value) {
+    if (integers_.empty()) return push_new(value);
+    auto& [kept, id] = integers_[static_cast<std::uint64_t>(value) % kKeptIntegers];
+    if (id == kNoObject || kept != value) {
+      if (!make(value, id)) return false;
+      kept = value;
+    }
+    return push(id);
+  }
   bool push_number(Object number) {
     return std::visit([this](auto& value) { return push_new(std::move(value)); }, number.value);
   }
@@ -219,6 +232,10 @@ class PickleMachine {
   bool import_name(std::string_view module, std::string_view name, ObjectId& id);
   bool stack_global();
   bool extension(std::int64_t code);
+  /// The object itself when it is an imported name.
+  ObjectId imported(ObjectId id) {
+    return tree_.contains(id) && object<Object::Global>(id) ? id : kNoObject;
+  }
   bool call(Object::How how, ObjectId callable, ObjectId arguments, ObjectId keywords);
   bool fill_from_arguments(Object::Call& call);
   bool build();
@@ -229,7 +246,7 @@ class PickleMachine {
 
   template <typename T>
   T* object(ObjectId id) {
-    return std::get_if<T>(&tree_.at(id).value);
+    return tree_.at(id).as<T>();
   }
   /// An object that exists only while the pickle runs: what it can do is not known here.
   bool is_foreign(ObjectId id) {
@@ -251,6 +268,9 @@ class PickleMachine {
   std::vector<std::size_t> marks_;
   Memo memo_;
   std::uint64_t copied_ = 0;
+  /// The last integer made of each remainder; empty when each gets an object of its own.
+  static constexpr std::uint64_t kKeptIntegers = 4096;
+  std::vector<std::pair<std::int64_t, ObjectId>> integers_;
   ObjectId none_ = kNoObject;
   ObjectId false_ = kNoObject;
   ObjectId true_ = kNoObject;

@@ -85,16 +85,16 @@ std::string Namer::key_piece(ObjectId key, std::size_t index) const {
 /// A call's children: the items and elements that the pickle put into its result, the state, and
 /// what it was called with.
 bool Namer::child_of_call(const Object::Call& call, std::size_t index, Child& out) const {
-  if (index < call.items.size()) {
-    out = {call.items[index].second, key_piece(call.items[index].first, index)};
+  if (index < call.items().size()) {
+    out = {call.items()[index].second, key_piece(call.items()[index].first, index)};
     return true;
   }
-  index -= call.items.size();
-  if (index < call.appended.size()) {
-    out = {call.appended[index], position_piece(index)};
+  index -= call.items().size();
+  if (index < call.appended().size()) {
+    out = {call.appended()[index], position_piece(index)};
     return true;
   }
-  index -= call.appended.size();
+  index -= call.appended().size();
   // The state is a dict of attributes, or a pair of one and the values of slots.
   const Object::Tuple* pair = tree_.as<Object::Tuple>(call.state);
   if (pair && pair->items.size() != 2) pair = nullptr;
