@@ -12,7 +12,6 @@
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "values/compare_kernels.cpp"
-#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -28,10 +27,7 @@
 #define TORCHVET_VALUES_COMPARE_ONCE
 namespace torchvet {
 
-/// How far behind what is looked at memory is asked for what comes. Processors guess that
-/// themselves but stop at the end of a page; asking saves a fourth of the time. Asking for what is
-/// not there does nothing.
-inline constexpr std::size_t kAhead = 4096;
+/// One group of float64 takes two.
 inline constexpr std::size_t kCacheLine = 64;
 
 struct PairLanes {
@@ -93,8 +89,8 @@ void pair_block(const std::uint8_t* before, const std::uint8_t* after, std::size
   PairSums sums;
   for (std::size_t at = 0; at < count * Load::kSize; at += kGroup) {
     for (std::size_t line = 0; line < kGroup; line += kCacheLine) {
-      hwy::Prefetch(before + at + kAhead + line);
-      hwy::Prefetch(after + at + kAhead + line);
+      ask_ahead(before + at + line);
+      ask_ahead(after + at + line);
     }
     for (std::size_t vector = 0; vector < kDoubleVectors; ++vector) {
       const DoubleVector old_number = Load::load(before + at + vector * kVector);

@@ -8,14 +8,15 @@
 // there, so a fused multiply-add gives the same as two operations. For float64 it would not, and is
 // not used.
 //
-// Nearly all tensors are finite. A block (small enough for the first cache) is therefore looked at
-// as if it were, which costs one maximum of the exponents; when that shows an infinity or a NaN,
-// the block is looked at again by the careful form, which keeps those numbers out of sums and
-// extremes.
+// Nearly all tensors are finite and have no zeros. A block (small enough for the first cache) is
+// therefore looked at as if it were so. The sum of squares shows an infinity or a NaN (where there
+// is none, or where it may overflow, the largest magnitude does): the block is then looked at again
+// by the careful form, which keeps those numbers out of sums and extremes. The smallest magnitude
+// shows a zero or a number below the smallest normal one (of the stored type: a subnormal float16
+// is normal as float32): they are then counted in a second look.
 //
-// What the fast form does with 16 numbers: the bits without the sign are compared with zero and
-// with the smallest normal number (of the stored type: a subnormal float16 is normal as float32),
-// and feed the maximum; the numbers feed minimum, maximum and, as double, the sums.
+// So the fast form does five things with a number: its bits without the sign feed the smallest
+// magnitude, and the number feeds minimum, maximum and, as double, the two sums.
 #include "values/kernels.h"
 
 // Vectors of a length that is known only at run time cannot lie in arrays.
@@ -31,6 +32,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "values/float_loads-inl.h"
 #include "values/lanes.h"
@@ -85,6 +87,15 @@ struct Sums {
     squares[at] = hn::Add(squares[at], hn::Mul(number, number));
   }
 
+  [[nodiscard]] HWY_INLINE bool squares_are_finite() const {
+    // An infinity or NaN less itself is NaN, and stays it.
+    DoubleVector off = hn::Sub(squares[0], squares[0]);
+    for (std::size_t i = 1; i < kDoubleVectors; ++i) {
+      off = hn::Add(off, hn::Sub(squares[i], squares[i]));
+    }
+    return hn::AllTrue(Doubles(), hn::Eq(off, hn::Zero(Doubles())));
+  }
+
   HWY_INLINE void store(std::array<double, kLanes>& sum_lanes,
                         std::array<double, kLanes>& square_lanes) const {
     for (std::size_t i = 0; i < kDoubleVectors; ++i) {
@@ -108,104 +119,159 @@ HWY_INLINE void add_to_sums(Sums& sums, std::size_t vector, DoubleVector number)
   sums.add_wide(vector, number);
 }
 
-/// Looks at `count` numbers, a multiple of kLanes. The fast form returns false, and has changed
-/// nothing, when one of them is not finite.
-template <typename D, typename Load, bool kCareful, bool kSums, typename T = hn::TFromD<D>>
-bool count_block(const std::uint8_t* bytes, std::size_t count, std::int64_t smallest_normal,
-                 FloatCounts<T>& counts) {
+/// The same for the vector of numbers that begins at `from`. Widening while loading spares moving
+/// the upper half of a vector.
+template <typename Load, typename Vector>
+HWY_INLINE void add_loaded(Sums& sums, std::size_t vector, Vector number,
+                           const std::uint8_t* from) {
+  constexpr std::size_t kWidth = hn::MaxLanes(Doubles());
+  if constexpr (std::is_same_v<Load, LoadFloat32>) {
+    constexpr std::size_t kHalves = hn::MaxLanes(Floats()) / kWidth;
+    for (std::size_t half = 0; half < kHalves; ++half) {
+      sums.add_narrow(kHalves * vector + half,
+                      Widened<Load>::load(from + half * kWidth * Load::kSize));
+    }
+  } else {
+    add_to_sums(sums, vector, number);
+  }
+}
+
+/// Zeros and numbers below the smallest normal one, told from the bits as they are stored.
+template <typename Load, typename T>
+void count_small(const std::uint8_t* bytes, std::size_t count, FloatCounts<T>& counts) {
+  using Word = typename Load::Word;
+  const hn::CappedTag<Word, kLanes> whole;
+  constexpr std::size_t kWidth = hn::MaxLanes(hn::CappedTag<Word, kLanes>());
+  const auto magnitude_mask = hn::Set(whole, std::numeric_limits<Word>::max());
+  const auto smallest = hn::Set(whole, Load::kSmallestNormal);
+  std::size_t small = 0, zero = 0;
+  for (std::size_t at = 0; at < count; at += kWidth) {
+    const auto word = hn::LoadU(whole, reinterpret_cast<const Word*>(bytes + at * Load::kSize));
+    const auto magnitude = hn::And(word, magnitude_mask);
+    small += hn::CountTrue(whole, hn::Lt(magnitude, smallest));
+    zero += hn::CountTrue(whole, hn::Eq(magnitude, hn::Zero(whole)));
+  }
+  counts.small += small;
+  counts.zero += zero;
+}
+
+/// Looks at `count` numbers, a multiple of kLanes, as if all were finite: returns false, and has
+/// changed nothing, when one is not.
+template <typename D, typename Load, bool kSums, typename T = hn::TFromD<D>>
+bool count_finite(const std::uint8_t* bytes, std::size_t count, FloatCounts<T>& counts) {
   const D d;
   const hn::RebindToSigned<D> whole;
   using Bits = hn::TFromD<decltype(whole)>;
   constexpr std::size_t kWidth = hn::MaxLanes(D());
   constexpr Bits kInfinityBits = std::bit_cast<Bits>(std::numeric_limits<T>::infinity());
+  constexpr bool kSquaresTell = kSums && sizeof(T) == sizeof(float);
   const auto magnitude_mask = hn::Set(whole, std::numeric_limits<Bits>::max());
-  const auto smallest = hn::Set(whole, static_cast<Bits>(smallest_normal));
-  const auto infinity_bits = hn::Set(whole, kInfinityBits);
-  const auto infinity = hn::Set(d, std::numeric_limits<T>::infinity());
-  const auto minus_infinity = hn::Set(d, -std::numeric_limits<T>::infinity());
 
   Sums sums(counts.sum, counts.squares);
   auto least = hn::Set(d, counts.min);
   auto most = hn::Set(d, counts.max);
   auto largest_bits = hn::Zero(whole);
-  std::size_t small = 0, zero = 0, finite = 0, positive = 0, negative = 0;
+  auto smallest_bits = magnitude_mask;
   for (std::size_t at = 0; at < count; at += kLanes) {
+    ask_ahead(bytes + at * Load::kSize);
     for (std::size_t vector = 0; vector < kLanes / kWidth; ++vector) {
-      auto number = Load::load(bytes + (at + vector * kWidth) * Load::kSize);
+      const std::uint8_t* from = bytes + (at + vector * kWidth) * Load::kSize;
+      const auto number = Load::load(from);
       const auto magnitude = hn::And(hn::BitCast(whole, number), magnitude_mask);
-      small += hn::CountTrue(whole, hn::Lt(magnitude, smallest));
-      zero += hn::CountTrue(whole, hn::Eq(magnitude, hn::Zero(whole)));
-      if constexpr (kCareful) {
-        positive += hn::CountTrue(d, hn::Eq(number, infinity));
-        negative += hn::CountTrue(d, hn::Eq(number, minus_infinity));
-        const auto whole_finite = hn::Lt(magnitude, infinity_bits);
-        finite += hn::CountTrue(whole, whole_finite);
-        const auto is_finite = hn::RebindMask(d, whole_finite);
-        least = hn::Min(least, hn::IfThenElse(is_finite, number, infinity));
-        most = hn::Max(most, hn::IfThenElse(is_finite, number, minus_infinity));
-        number = hn::IfThenElseZero(is_finite, number);
-      } else {
-        largest_bits = hn::Max(largest_bits, magnitude);
-        least = hn::Min(least, number);
-        most = hn::Max(most, number);
-      }
-      if constexpr (kSums) add_to_sums(sums, vector, number);
+      smallest_bits = hn::Min(smallest_bits, magnitude);
+      if constexpr (!kSquaresTell) largest_bits = hn::Max(largest_bits, magnitude);
+      least = hn::Min(least, number);
+      most = hn::Max(most, number);
+      if constexpr (kSums) add_loaded<Load>(sums, vector, number, from);
     }
   }
-  if constexpr (!kCareful) {
-    if (hn::GetLane(hn::MaxOfLanes(whole, largest_bits)) >= kInfinityBits) return false;
-    finite = count;
+  if constexpr (kSquaresTell) {
+    if (!sums.squares_are_finite()) return false;
+  } else if (hn::GetLane(hn::MaxOfLanes(whole, largest_bits)) >= kInfinityBits) {
+    return false;
   }
-  counts.small += small;
-  counts.zero += zero;
-  counts.positive_infinity += positive;
-  counts.negative_infinity += negative;
-  counts.nan += count - finite - positive - negative;
+  constexpr auto kSmallest = std::bit_cast<Bits>(static_cast<T>(Load::kSmallestNormalNumber));
+  if (hn::GetLane(hn::MinOfLanes(whole, smallest_bits)) < kSmallest) {
+    count_small<Load>(bytes, count, counts);
+  }
   counts.min = hn::GetLane(hn::MinOfLanes(d, least));
   counts.max = hn::GetLane(hn::MaxOfLanes(d, most));
   if constexpr (kSums) sums.store(counts.sum, counts.squares);
   return true;
 }
 
+/// The same when some are not finite.
 template <typename D, typename Load, bool kSums, typename T = hn::TFromD<D>>
-void count_blocks(const std::uint8_t* bytes, std::size_t count, std::int64_t smallest_normal,
-                  FloatCounts<T>& counts) {
+void count_carefully(const std::uint8_t* bytes, std::size_t count, FloatCounts<T>& counts) {
+  const D d;
+  const hn::RebindToSigned<D> whole;
+  using Bits = hn::TFromD<decltype(whole)>;
+  constexpr std::size_t kWidth = hn::MaxLanes(D());
+  const auto magnitude_mask = hn::Set(whole, std::numeric_limits<Bits>::max());
+  const auto infinity = hn::Set(d, std::numeric_limits<T>::infinity());
+  const auto minus_infinity = hn::Set(d, -std::numeric_limits<T>::infinity());
+  const auto infinity_bits = hn::BitCast(whole, infinity);
+
+  Sums sums(counts.sum, counts.squares);
+  auto least = hn::Set(d, counts.min);
+  auto most = hn::Set(d, counts.max);
+  std::size_t finite = 0, positive = 0, negative = 0;
+  for (std::size_t at = 0; at < count; at += kLanes) {
+    for (std::size_t vector = 0; vector < kLanes / kWidth; ++vector) {
+      const auto number = Load::load(bytes + (at + vector * kWidth) * Load::kSize);
+      const auto magnitude = hn::And(hn::BitCast(whole, number), magnitude_mask);
+      positive += hn::CountTrue(d, hn::Eq(number, infinity));
+      negative += hn::CountTrue(d, hn::Eq(number, minus_infinity));
+      const auto whole_finite = hn::Lt(magnitude, infinity_bits);
+      finite += hn::CountTrue(whole, whole_finite);
+      const auto is_finite = hn::RebindMask(d, whole_finite);
+      least = hn::Min(least, hn::IfThenElse(is_finite, number, infinity));
+      most = hn::Max(most, hn::IfThenElse(is_finite, number, minus_infinity));
+      if constexpr (kSums) add_to_sums(sums, vector, hn::IfThenElseZero(is_finite, number));
+    }
+  }
+  count_small<Load>(bytes, count, counts);
+  counts.positive_infinity += positive;
+  counts.negative_infinity += negative;
+  counts.nan += count - finite - positive - negative;
+  counts.min = hn::GetLane(hn::MinOfLanes(d, least));
+  counts.max = hn::GetLane(hn::MaxOfLanes(d, most));
+  if constexpr (kSums) sums.store(counts.sum, counts.squares);
+}
+
+template <typename D, typename Load, bool kSums, typename T = hn::TFromD<D>>
+void count_blocks(const std::uint8_t* bytes, std::size_t count, FloatCounts<T>& counts) {
   for (std::size_t at = 0; at < count; at += kBlockNumbers) {
     const std::uint8_t* block = bytes + at * Load::kSize;
     const std::size_t here = std::min(kBlockNumbers, count - at);
-    if (!count_block<D, Load, false, kSums>(block, here, smallest_normal, counts)) {
-      count_block<D, Load, true, kSums>(block, here, smallest_normal, counts);
+    if (!count_finite<D, Load, kSums>(block, here, counts)) {
+      count_carefully<D, Load, kSums>(block, here, counts);
     }
   }
 }
 
-template <typename Load>
-void float_blocks(const std::uint8_t* bytes, std::size_t count, bool sums,
-                  std::int64_t smallest_normal, FloatCounts<float>& counts) {
-  if (sums) return count_blocks<Floats, Load, true>(bytes, count, smallest_normal, counts);
-  count_blocks<Floats, Load, false>(bytes, count, smallest_normal, counts);
-}
-
 void float32_blocks(const std::uint8_t* bytes, std::size_t count, bool sums,
                     FloatCounts<float>& counts) {
-  float_blocks<LoadFloat32>(bytes, count, sums, 0x00800000, counts);
+  if (sums) return count_blocks<Floats, LoadFloat32, true>(bytes, count, counts);
+  count_blocks<Floats, LoadFloat32, false>(bytes, count, counts);
 }
 
 void bfloat16_blocks(const std::uint8_t* bytes, std::size_t count, bool sums,
                      FloatCounts<float>& counts) {
-  float_blocks<LoadBFloat16>(bytes, count, sums, 0x00800000, counts);
+  if (sums) return count_blocks<Floats, LoadBFloat16, true>(bytes, count, counts);
+  count_blocks<Floats, LoadBFloat16, false>(bytes, count, counts);
 }
 
 void float16_blocks(const std::uint8_t* bytes, std::size_t count, bool sums,
                     FloatCounts<float>& counts) {
-  float_blocks<LoadFloat16>(bytes, count, sums, 0x38800000, counts);
+  if (sums) return count_blocks<Floats, LoadFloat16, true>(bytes, count, counts);
+  count_blocks<Floats, LoadFloat16, false>(bytes, count, counts);
 }
 
 void float64_blocks(const std::uint8_t* bytes, std::size_t count, bool sums,
                     FloatCounts<double>& counts) {
-  constexpr std::int64_t kSmallest = 0x0010000000000000;
-  if (sums) return count_blocks<Doubles, LoadFloat64, true>(bytes, count, kSmallest, counts);
-  count_blocks<Doubles, LoadFloat64, false>(bytes, count, kSmallest, counts);
+  if (sums) return count_blocks<Doubles, LoadFloat64, true>(bytes, count, counts);
+  count_blocks<Doubles, LoadFloat64, false>(bytes, count, counts);
 }
 
 /// float16 as float32, a multiple of kLanes.
