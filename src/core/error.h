@@ -43,6 +43,7 @@ enum class ErrorCode : std::uint16_t {
   kZipChecksum,        ///< the contents of a member are not those that its checksum was made of
   kZipRepacked,        ///< not laid out as torch's writer does
   kZipOffsetsMoved,    ///< so that storages are not where torch can compute them to be
+  kArchiveRefused,     ///< torch's reader opens no such archive, whatever it holds
 
   // Pickles.
   kPickleUnknownOpcode,

@@ -6,6 +6,7 @@
 #include "core/checked.h"
 #include "formats/pickle/machine.h"
 #include "formats/pickle/torch_objects.h"
+#include "formats/torch_records.h"
 #include "formats/zip.h"
 
 namespace torchvet {
@@ -89,6 +90,9 @@ std::optional<DcpFiles::Shard> DcpFiles::shard(ByteView bytes, const DcpItem& it
   };
   const Result<ZipDirectory> zip = read_zip_directory(bytes, limits_);
   if (!zip) return wrong("is no file of torch.save: " + zip.error().detail);
+  if (const std::vector<Fault> refused = refused_records(bytes, *zip, limits_); !refused.empty()) {
+    return wrong("is refused by torch.load: " + refused.front().error.detail);
+  }
   const std::optional<MemberId> pickle = find_member(*zip, "data.pkl");
   std::string buffer;
   const Result<ByteView> text =

@@ -9,6 +9,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -17,9 +19,11 @@
 #include "formats/exported_modules.h"
 #include "formats/exported_signature.h"
 #include "formats/exported_tensors.h"
+#include "formats/fault_list.h"
 #include "formats/json.h"
 #include "formats/nested_files.h"
 #include "formats/reader.h"
+#include "formats/torch_records.h"
 #include "formats/zip.h"
 
 namespace torchvet {
@@ -49,6 +53,7 @@ class ExportedReader {
   void run() {
     artifact_.kind = Kind::kExportedProgram;
     artifact_.exported.emplace();
+    if (!zip_.prefix.empty()) check_records();
     std::vector<Model> models = find_models();
     if (models.size() > kMostModels) {
       artifact_.add_gap("models", "there are " + std::to_string(models.size()) +
@@ -70,6 +75,18 @@ class ExportedReader {
 
  private:
   ExportedInfo& info() { return *artifact_.exported; }
+
+  /// torch.export.load compares two records as text, before it looks at a program.
+  void check_records() {
+    std::vector<Fault> refused = refused_records(file_, zip_, options_.limits);
+    for (const auto& [name, wanted] :
+         {std::pair("archive_format", "pt2"), {"archive_version", "0"}}) {
+      for (Fault& fault : refused_unless(file_, zip_, options_.limits, name, wanted)) {
+        refused.push_back(std::move(fault));
+      }
+    }
+    for (const Fault& fault : refused) artifact_.add_contradiction(fault.member, fault.error);
+  }
 
   /// As torch does, everything in `models/` counts as a program, its name without the last five
   /// characters, which should be ".json".
@@ -161,6 +178,7 @@ class ExportedReader {
         read_weights(model.name, tensors);
         read_constants(model.name, tensors);
       }
+      check_registered(registered, root, first, member_name);
       if (graph_module) {
         modules.collect(*graph_module);
         if (options_.graphs) lower(*graph_module, model, root, tensors.constants());
@@ -170,6 +188,27 @@ class ExportedReader {
       }
     }
     modules.make(first);
+  }
+
+  /// Every parameter and buffer of the signature must have a tensor: torch.export.load refuses the
+  /// program otherwise. Where tensors could not be read, they are not missing.
+  void check_registered(const RegisteredNames& registered, const std::string& root, TensorId first,
+                        const std::string& member_name) {
+    if (artifact_.tensors.size() == first || !artifact_.gaps.empty()) return;
+    std::unordered_set<std::string_view> here;
+    for (TensorId id = first; id < artifact_.tensors.size(); ++id) {
+      here.insert(artifact_.tensors[id].object_path);
+      for (const std::string& alias : artifact_.tensors[id].aliases) here.insert(alias);
+    }
+    FaultList faults(artifact_, member_name);
+    const auto look_for = [&](const std::string& name, std::string_view kind) {
+      if (here.contains(root.empty() ? name : root + "." + name)) return;
+      faults.add_contradiction(
+          ErrorCode::kIndexDisagrees, 0,
+          "the signature names the " + std::string(kind) + " `" + name + "`, which has no numbers");
+    };
+    for (const std::string& name : registered.parameters) look_for(name, "parameter");
+    for (const std::string& name : registered.buffers) look_for(name, "buffer");
   }
 
   // --- Tensors -----------------------------------------------------------------------------------

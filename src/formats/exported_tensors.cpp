@@ -229,6 +229,12 @@ std::optional<StorageId> ExportedTensors::storage_of(const std::string& path, co
   storage.big_endian = archive_.big_endian;
   storage.declared_bytes = member.size;
   storage.present = member.size > 0;
+  if (const std::uint64_t item = item_size(tensor.dtype); item > 0 && member.size % item != 0) {
+    faults.add_contradiction(ErrorCode::kRecordTooLong, member.data.offset,
+                             "the record " + path + " has " + std::to_string(member.size) +
+                                 " bytes, no multiple of its element type's " +
+                                 std::to_string(item));
+  }
   if (!storage.present) {
     need(storage, needed);
   } else if (member.data.offset <= archive_.file.size() &&

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
+#include <set>
 
 #include "formats/exported_graph.h"
 #include "formats/fault_list.h"
@@ -17,8 +17,8 @@ namespace torchvet {
 
 /// What the signature of a program says of its tensors: names of those that are registered.
 struct RegisteredNames {
-  std::unordered_set<std::string> parameters;
-  std::unordered_set<std::string> buffers;
+  std::set<std::string> parameters;
+  std::set<std::string> buffers;
 };
 
 /// Reads the tensors of one model. Today two configs give each its record, type, shape and strides:

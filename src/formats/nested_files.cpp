@@ -15,6 +15,7 @@
 #include "formats/archive.h"
 #include "formats/pickle/machine.h"
 #include "formats/pickle/torch_objects.h"
+#include "formats/torch_records.h"
 #include "formats/zip_storages.h"
 
 namespace torchvet {
@@ -69,6 +70,9 @@ ObjectId NestedFiles::read_zip(ByteView bytes, const std::string& name, How how)
     return kNoObject;
   }
   add_archive_faults(*inner, name + "/", artifact_);
+  for (const Fault& fault : refused_records(bytes, *inner, limits_)) {
+    artifact_.add_contradiction(name + "/" + fault.member, fault.error);
+  }
   if (find_member(*inner, "constants.pkl")) {
     artifact_.add_gap(name, "a TorchScript program as a member of another archive is not read");
   }

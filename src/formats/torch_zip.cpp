@@ -6,6 +6,7 @@
 #include "formats/pickle/machine.h"
 #include "formats/pickle/torch_objects.h"
 #include "formats/reader.h"
+#include "formats/torch_records.h"
 #include "formats/zip.h"
 #include "formats/zip_layout.h"
 #include "formats/zip_storages.h"
@@ -79,6 +80,9 @@ void read_torch_zip(const std::shared_ptr<Source>& source, const ReadOptions& op
   if (!zip) return;
   if (!find_member(*zip, "version")) {
     artifact.add_fault("", {ErrorCode::kZipMemberMissing, 0, "the archive has no member version"});
+  }
+  for (const Fault& fault : refused_records(file, *zip, options.limits)) {
+    artifact.add_contradiction(fault.member, fault.error);
   }
   const bool big_endian = is_big_endian(file, *zip, options.limits, artifact);
 

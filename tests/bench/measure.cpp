@@ -1,5 +1,6 @@
 // measure COMMAND ARGUMENT...: runs a command and prints, as one line of JSON, its wall time, its
-// peak resident memory and its exit code. The command's own output is thrown away.
+// processor time, its peak resident memory and its exit code. The command's own output is thrown
+// away.
 //
 // A program of its own because Linux counts the memory of the process that called exec into the
 // peak of the one that follows: started from Python, nothing could ever seem smaller than Python.
@@ -34,7 +35,12 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::chrono::duration<double> wall = Clock::now() - begin;
-  std::printf("{\"seconds\": %.6f, \"peak_kib\": %ld, \"exit_code\": %d}\n", wall.count(),
-              usage.ru_maxrss, WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  std::printf(
+      "{\"seconds\": %.6f, \"processor_seconds\": %.6f, \"peak_kib\": %ld, \"exit_code\": %d}\n",
+      wall.count(), seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss,
+      WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
   return 0;
 }

@@ -22,6 +22,7 @@ bool leaves_no_gap(const Fault& fault) {
     case ErrorCode::kRecordTooShort:
     case ErrorCode::kRecordTooLong:
     case ErrorCode::kByteOrderUnknown:
+    case ErrorCode::kArchiveRefused:
       return true;
     default:
       return false;

@@ -1,0 +1,65 @@
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+
+#include "rule/fault_finding.h"
+#include "rule/rule.h"
+
+namespace torchvet::rules {
+namespace {
+
+constexpr std::string_view kDoc = R"md(
+## What it does
+Reports an archive that torch's reader refuses before it builds anything: a member that lies in another folder
+than the first one, a name that is no UTF-8, a version that is no number or that no torch up to 2.13 reads, an
+id of the contents that is no UTF-8, and a `.pt2` whose records `archive_format` and `archive_version` do not
+hold exactly `pt2` and `0`.
+
+## Why it matters
+Nothing in the file can be loaded, although its numbers are all there: `file in archive is not in a
+subdirectory`, `Couldn't parse the version`, `Saved archive version 00 does not match our current archive
+version 0`, or a `UnicodeDecodeError` that names no file.
+
+## Example
+```
+archive_version: the record holds "00", not "0"
+```
+
+## What to do
+Save the model again. If a tool of yours writes archives, or edits them: one folder for all members, and the
+small records byte for byte as torch writes them.
+
+## Limits
+`torch.jit.load` looks at the version only, so of a TorchScript archive nothing else is judged. Records that
+are missing are other findings.
+
+## References
+Measured with torch 2.13: torch.load, torch.export.load and torch.distributed.checkpoint.
+)md";
+
+constexpr std::array kCodes = {ErrorCode::kArchiveRefused};
+
+std::vector<Finding> check(const Artifact& artifact, const Intent&) {
+  return findings_of_faults(artifact, kCodes, [](const std::string& member, const Fault&) {
+    return fmt::format("torch refuses the archive because of `{}`", member);
+  });
+}
+
+}  // namespace
+
+extern constexpr Rule FMT021 = define_rule({
+    .code = "FMT021",
+    .name = "archive-refused",
+    .summary = "torch's reader refuses the archive before it builds anything",
+    .why = "nothing in the file can be loaded",
+    .help = "save the model again",
+    .since = "0.1.0",
+    .severity = Severity::kError,
+    .confidence = Confidence::kHigh,
+    .needs = Needs::kStructure,
+    .doc = kDoc,
+    .check = check,
+});
+
+}  // namespace torchvet::rules
