@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/configuration.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -14,17 +15,17 @@
 namespace torchvet {
 namespace {
 
-int run_help(const Options& options) {
-  if (options.version) return run_version(options);
+int run_help(const CommandLine& line) {
+  if (find_given(line.given, "--version") != nullptr) return run_version(Options());
   Verb about = Verb::kHelp;
-  if (!options.paths.empty()) {
+  if (!line.paths.empty()) {
     std::vector<std::string> names;
     for (const VerbRow& row : verb_table()) {
       names.emplace_back(row.name);
-      if (row.name == options.paths.front()) about = row.verb;
+      if (row.name == line.paths.front()) about = row.verb;
     }
-    if (about == Verb::kHelp && options.paths.front() != "help") {
-      const std::string& word = options.paths.front();
+    if (about == Verb::kHelp && line.paths.front() != "help") {
+      const std::string& word = line.paths.front();
       complain("no command `" + word + "`" + did_you_mean(word, names));
       return kExitError;
     }
@@ -37,19 +38,28 @@ int dispatch(const std::vector<std::string>& argv) {
     complain("nothing to do; `torchvet help` says how");
     return kExitError;
   }
-  const Result<Options> options = parse_options({argv.begin() + 1, argv.end()});
-  if (!options) {
-    complain(options.error().detail);
+  const Result<CommandLine> line = parse_command_line({argv.begin() + 1, argv.end()});
+  if (!line) {
+    complain(line.error().detail);
     return kExitError;
   }
-  if (options->help && options->verb != Verb::kHelp) {
-    return print(help_text(options->verb)) ? kExitPass : kExitError;
+  if (line->verb == Verb::kHelp) return run_help(*line);
+  if (find_given(line->given, "--help") != nullptr) {
+    return print(help_text(line->verb)) ? kExitPass : kExitError;
   }
-  switch (options->verb) {
+  if (line->verb == Verb::kConfig) return run_config(*line);
+  const OrFaults<Options> options = configure(*line);
+  if (!options) {
+    complain(options.error());
+    return kExitError;
+  }
+  switch (line->verb) {
     case Verb::kCheck:
       return run_check(*options, argv);
     case Verb::kDrift:
       return run_drift(*options, argv);
+    case Verb::kBaseline:
+      return run_baseline(*options);
     case Verb::kInspect:
       return run_inspect(*options);
     case Verb::kExplain:
@@ -60,8 +70,9 @@ int dispatch(const std::vector<std::string>& argv) {
       return run_version(*options);
     case Verb::kCompletions:
       return run_completions(*options);
+    case Verb::kConfig:
     case Verb::kHelp:
-      return run_help(*options);
+      break;
   }
   return kExitError;
 }

@@ -51,13 +51,18 @@ std::string bash() {
                        flags_of(row.verb));
   }
   out += "      esac\n      return ;;\n  esac\n";
+  std::string words;
+  for (const VerbRow& row : verb_table()) {
+    if (row.words.empty()) continue;
+    words += fmt::format("  [ \"$verb\" = {} ] && COMPREPLY+=($(compgen -W \"{}\" -- \"$cur\"))\n",
+                         row.name, row.words);
+  }
   out += fmt::format(
       "  [ \"$COMP_CWORD\" -eq 1 ] && COMPREPLY=($(compgen -W \"{}\" -- \"$cur\"))\n"
-      "  [ \"$verb\" = completions ] && COMPREPLY+=($(compgen -W \"bash zsh fish\" -- \"$cur\"))\n"
-      "  COMPREPLY+=($(compgen -f -- \"$cur\"))\n"
+      "{}  COMPREPLY+=($(compgen -f -- \"$cur\"))\n"
       "}}\n"
       "complete -o filenames -F _torchvet torchvet\n",
-      verb_names());
+      verb_names(), words);
   return out;
 }
 
@@ -98,6 +103,7 @@ std::string zsh() {
       out += fmt::format("        '*{}[{}]{}' \\\n", option.flag, quoted(option.help),
                          zsh_value(option));
     }
+    if (!row.words.empty()) out += fmt::format("        '1:word:({})' \\\n", row.words);
     out += "        '*:path:_files' ;;\n";
   }
   return out + "  esac\n}\n_torchvet \"$@\"\n";
@@ -110,6 +116,10 @@ std::string fish() {
                        row.help);
   }
   for (const VerbRow& row : verb_table()) {
+    if (!row.words.empty()) {
+      out += fmt::format("complete -c torchvet -n '__fish_seen_subcommand_from {}' -a '{}'\n",
+                         row.name, row.words);
+    }
     for (const OptionRow& option : option_table()) {
       if ((option.verbs & bit(row.verb)) == 0) continue;
       out += fmt::format("complete -c torchvet -n '__fish_seen_subcommand_from {}' -l {}", row.name,

@@ -8,6 +8,7 @@
 #include "cli/inputs.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/reports.h"
 #include "cli/series_scan.h"
 #include "cli/settings.h"
 #include "cli/verbs.h"
@@ -49,47 +50,53 @@ std::vector<Checked> assemble(std::vector<ReportedArtifact> artifacts,
 
 }  // namespace
 
-int run_drift(const Options& options, const std::vector<std::string>& argv) {
-  const RunClock clock;
-  const Result<Settings> settings = make_settings(options, /*series=*/true);
-  if (!settings) {
-    complain(settings.error().detail);
-    return kExitError;
-  }
+OrFaults<Report> report_of_series(const Options& options, const Settings& settings) {
+  const auto wrong = [](const std::string& why) { return tl::unexpected(std::vector{why}); };
   watch_interrupts();
-  if (const std::string wrong = options.follow ? not_followed(options) : ""; !wrong.empty()) {
-    complain(wrong);
-    return kExitError;
+  if (const std::string why = options.follow ? not_followed(options) : ""; !why.empty()) {
+    return wrong(why);
   }
   const std::vector<Input> inputs = options.follow ? std::vector<Input>() : collect_inputs(options);
   if (!options.follow && inputs.size() < 2) {
-    complain(
+    return wrong(
         fmt::format("a series needs at least two checkpoints, and here {}; `torchvet help "
                     "drift` says how",
                     inputs.empty() ? "is none" : "is one"));
-    return kExitError;
   }
+  if (const std::string shared = shared_id(inputs); !shared.empty()) return wrong(shared);
   ScannedSeries scanned =
-      options.follow ? follow_series(options, *settings) : scan_series(inputs, *settings);
-  if (scanned.artifacts.empty()) {
-    complain("no checkpoint came");
-    return interrupted() ? kExitInterrupted : kExitError;
-  }
+      options.follow ? follow_series(options, settings) : scan_series(inputs, settings);
+  if (scanned.artifacts.empty()) return wrong("no checkpoint came");
   const Series& series = scanned.series;
   std::vector<Finding> findings;
   std::vector<Gap> gaps;
   if (series.snapshots.size() < 2) {
     gaps.push_back({"series", "fewer than two of its files hold a model"});
   } else {
-    findings = run_series_rules(settings->rules, series, settings->intent, settings->limits, gaps);
+    findings = run_series_rules(settings.rules, series, settings.intent, settings.limits, gaps);
   }
   std::vector<Gap>& last = scanned.artifacts.back().gaps;
   last.insert(last.end(), gaps.begin(), gaps.end());
-  Report report = judge(assemble(std::move(scanned.artifacts), std::move(findings)),
-                        settings->rules, settings->policy);
+  Report report = judge(assemble(std::move(scanned.artifacts), std::move(findings)), settings.rules,
+                        settings.policy);
   report.series = report_of(series);
-  clock.fill(report, options, argv, settings->limits);
-  return finish(report, options, *settings);
+  return report;
+}
+
+int run_drift(const Options& options, const std::vector<std::string>& argv) {
+  const RunClock clock;
+  const OrFaults<Settings> settings = make_settings(options, /*series=*/true);
+  if (!settings) {
+    complain(settings.error());
+    return kExitError;
+  }
+  OrFaults<Report> report = report_of_series(options, *settings);
+  if (!report) {
+    complain(report.error());
+    return interrupted() ? kExitInterrupted : kExitError;
+  }
+  clock.fill(*report, options, argv, settings->limits);
+  return finish(*report, options, *settings);
 }
 
 }  // namespace torchvet

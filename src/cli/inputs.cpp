@@ -1,16 +1,17 @@
 #include "cli/inputs.h"
 
-#include <fnmatch.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <utility>
 
 #include "cli/interrupt.h"
 #include "core/limits.h"
+#include "engine/glob.h"
 #include "formats/detect.h"
 #include "formats/read.h"
 #include "io/walk.h"
@@ -20,15 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A pattern with a slash is matched against the path below the directory, one without against the
-/// file's name. `*` matches slashes too, so `**` needs no meaning of its own.
 bool matches(const std::vector<std::string>& globs, const std::string& relative) {
-  const std::size_t slash = relative.rfind('/');
-  const std::string name = slash == std::string::npos ? relative : relative.substr(slash + 1);
-  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
-    const std::string& subject = glob.find('/') == std::string::npos ? name : relative;
-    return fnmatch(glob.c_str(), subject.c_str(), 0) == 0;
-  });
+  return std::any_of(globs.begin(), globs.end(),
+                     [&](const std::string& glob) { return glob_matches_path(glob, relative); });
 }
 
 bool holds_a_model(const std::string& path) {
@@ -58,16 +53,6 @@ Checkpoints checkpoints_of(const std::vector<std::string>& files) {
   return found;
 }
 
-std::string logical_path(const std::string& path) {
-  std::error_code ignored;
-  const fs::path normal = fs::path(path).lexically_normal();
-  if (!normal.is_absolute()) return normal.generic_string();
-  const fs::path here = fs::current_path(ignored);
-  const fs::path relative = normal.lexically_relative(here);
-  const bool below = !ignored && !relative.empty() && *relative.begin() != "..";
-  return (below ? relative : normal).generic_string();
-}
-
 /// The system's reason out of a walk's "path: reason", and the path.
 std::pair<std::string, std::string> split_reason(const std::string& detail) {
   const std::size_t colon = detail.rfind(": ");
@@ -95,20 +80,13 @@ class Collector {
 
  private:
   void add(const std::string& path, const std::string& error) {
-    Input input;
-    input.path = path;
+    Input input = input_named(path, options_);
     input.error = error;
-    name(input);
     push(std::move(input));
   }
 
-  void name(Input& input) const {
-    input.id = options_.path_prefix + logical_path(input.path);
-    input.shown = options_.path_prefix.empty() ? input.path : input.id;
-  }
-
   void push(Input input) {
-    if (seen_.insert(logical_path(input.path)).second) inputs_.push_back(std::move(input));
+    if (seen_.insert(logical_path(input.path, "")).second) inputs_.push_back(std::move(input));
   }
 
   void add_stdin() {
@@ -125,9 +103,7 @@ class Collector {
       bytes.resize(at + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
       if (got <= 0) break;
     }
-    Input input;
-    input.path = options_.stdin_name;
-    name(input);
+    Input input = input_named(options_.stdin_name, options_);
     input.source = Source::from_bytes(input.path, std::move(bytes));
     push(std::move(input));
   }
@@ -162,6 +138,41 @@ class Collector {
 };
 
 }  // namespace
+
+Input input_named(const std::string& path, const Options& options) {
+  Input input;
+  input.path = path;
+  input.id = options.path_prefix + logical_path(path, options.root);
+  input.shown = options.path_prefix.empty() ? path : input.id;
+  const std::string place = input.id;
+  for (const PathEntry& entry : options.path_entries) {
+    if (!entry.artifact_id.empty() && glob_matches_path(entry.match, place)) {
+      input.id = entry.artifact_id;
+    }
+  }
+  if (!options.artifact_id.empty()) input.id = options.artifact_id;
+  return input;
+}
+
+std::string logical_path(const std::string& path, const std::string& root) {
+  std::error_code failed;
+  const fs::path normal = fs::path(path).lexically_normal();
+  const fs::path here = fs::current_path(failed);
+  if (failed) return normal.generic_string();
+  const fs::path base = root.empty() ? here : fs::path(root);
+  const fs::path relative = (here / normal).lexically_normal().lexically_relative(base);
+  const bool below = !relative.empty() && *relative.begin() != "..";
+  return (below ? relative : normal).generic_string();
+}
+
+std::string shared_id(const std::vector<Input>& inputs) {
+  std::map<std::string, std::string> paths;
+  for (const Input& input : inputs) {
+    const auto [at, fresh] = paths.emplace(input.id, input.path);
+    if (!fresh) return input.id + " would be both " + at->second + " and " + input.path;
+  }
+  return "";
+}
 
 std::vector<Input> collect_inputs(const Options& options) { return Collector(options).collect(); }
 

@@ -13,7 +13,9 @@ namespace torchvet {
 struct Input {
   std::string path;   ///< to open
   std::string shown;  ///< in reports, with the prefix of `--path-prefix`
-  std::string id;     ///< logical path: relative to the current directory where it lies below
+  /// Logical path: relative to the folder that `Options::root` names when it lies below, or what
+  /// the user calls it.
+  std::string id;
   std::shared_ptr<Source> source;  ///< given already: standard input
   std::string error;               ///< why it cannot be looked at
 };
@@ -23,6 +25,15 @@ struct Input {
 /// content. A path that does not exist is an input with an error, so that it is reported beside the
 /// others' findings.
 [[nodiscard]] std::vector<Input> collect_inputs(const Options& options);
+
+/// A file under the names that the options give it.
+[[nodiscard]] Input input_named(const std::string& path, const Options& options);
+
+/// The logical path of a file, without a name that the user gave it.
+[[nodiscard]] std::string logical_path(const std::string& path, const std::string& root);
+
+/// Two files with one logical path could not be told apart; empty when there are none, else which.
+[[nodiscard]] std::string shared_id(const std::vector<Input>& inputs);
 
 /// Opens an input.
 [[nodiscard]] Result<std::shared_ptr<Source>> open_input(const Input& input);

@@ -3,8 +3,10 @@
 namespace torchvet {
 namespace {
 
-constexpr Verbs kCheck = bit(Verb::kCheck);
+// `config` takes what `check` does, to show what would come of it.
+constexpr Verbs kCheck = bit(Verb::kCheck) | bit(Verb::kBaseline) | bit(Verb::kConfig);
 constexpr Verbs kScan = kCheck | bit(Verb::kDrift);
+constexpr Verbs kJudge = bit(Verb::kCheck) | bit(Verb::kDrift) | bit(Verb::kConfig);
 constexpr Verbs kRead = kScan | bit(Verb::kInspect);
 constexpr Verbs kPrint = kRead | bit(Verb::kExplain) | bit(Verb::kRules);
 
@@ -19,6 +21,7 @@ const std::vector<OptionRow>& option_table() {
        &Options::select},
       {"--ignore", "", "RULES", "leave these out", "Rules", kScan, &Options::ignore},
       {"--extend-select", "", "RULES", "run these too", "Rules", kScan, &Options::extend_select},
+      {"--preview", "", "", "run rules in preview too", "Rules", kScan, &Options::preview},
       {"--severity", "", "CODE=LEVEL", "report a rule (or family) as note, warning or error",
        "Rules", kScan, &Options::severity},
       {"--no-values", "", "", "never read weight bytes; rules that need them do not run", "Rules",
@@ -44,7 +47,7 @@ const std::vector<OptionRow>& option_table() {
        "LEVEL",
        "lowest severity that makes the exit code 1 (default: error)",
        "Gate",
-       kScan,
+       kJudge,
        &Options::fail_on,
        {"note", "warning", "error", "never"}},
       {"--min-confidence",
@@ -60,26 +63,50 @@ const std::vector<OptionRow>& option_table() {
       {"--allow-empty", "", "", "exit 0, not 2, when no file matched", "Gate", kCheck,
        &Options::allow_empty},
 
+      {"--baseline",
+       "",
+       "FILE",
+       "findings that stand in this file are known: they do not count",
+       "Accept",
+       kScan,
+       &Options::baseline,
+       {},
+       true},
+      {"--series", "", "", "take the paths as a series of checkpoints, as `drift` does", "Accept",
+       bit(Verb::kBaseline), &Options::series},
+      {"--suppressions",
+       "",
+       "FILE",
+       "a file with more suppressions; repeatable",
+       "Accept",
+       kScan,
+       &Options::suppression_files,
+       {},
+       true},
+      {"--no-suppressions", "", "", "suppress nothing", "Accept", kScan, &Options::no_suppressions},
+      {"--show-suppressed", "", "", "show findings that were accepted, too", "Accept", kJudge,
+       &Options::show_suppressed},
+
       {"--report",
        "",
        "FMT[=FILE]",
        "write a report: text, concise or json; repeatable",
        "Report",
-       kScan,
+       kJudge,
        &Options::report,
        {},
        true},
       {"--json", "", "", "short for --report json", "Report",
-       kScan | bit(Verb::kInspect) | bit(Verb::kRules) | bit(Verb::kVersion), &Options::json},
+       kJudge | bit(Verb::kInspect) | bit(Verb::kRules) | bit(Verb::kVersion), &Options::json},
       {"--reproducible", "", "", "leave out times, so that equal runs give equal reports", "Report",
-       kScan, &Options::reproducible},
+       kJudge, &Options::reproducible},
       {"--show", "", "LEVEL", "lowest severity that the text shows; never changes the exit code",
-       "Report", kScan, &Options::show, kSeverities},
-      {"--statistics", "", "", "count the findings of each rule", "Report", kScan,
+       "Report", kJudge, &Options::show, kSeverities},
+      {"--statistics", "", "", "count the findings of each rule", "Report", kJudge,
        &Options::statistics},
-      {"--quiet", "-q", "", "one line a finding, nothing else", "Report", kScan, &Options::quiet},
+      {"--quiet", "-q", "", "one line a finding, nothing else", "Report", kJudge, &Options::quiet},
       {"--verbose", "-v", "", "merge nothing; list fingerprints, artifacts and rules", "Report",
-       kScan, &Options::verbose},
+       kJudge, &Options::verbose},
 
       {"--what",
        "",
@@ -103,7 +130,7 @@ const std::vector<OptionRow>& option_table() {
        "FORMAT",
        "text or json",
        "Print",
-       bit(Verb::kRules),
+       bit(Verb::kRules) | bit(Verb::kConfig),
        &Options::format,
        {"text", "json"}},
       {"--digests", "", "", "also read the weights and print a digest of each tensor", "Print",
@@ -117,6 +144,8 @@ const std::vector<OptionRow>& option_table() {
        &Options::exclude},
       {"--stdin-name", "", "NAME", "name for what comes through `-`", "Files",
        kCheck | bit(Verb::kInspect), &Options::stdin_name},
+      {"--artifact-id", "", "ID", "what the one file is called in fingerprints, wherever it lies",
+       "Files", kCheck, &Options::artifact_id},
       {"--path-prefix", "", "PREFIX", "put this before every path in reports", "Files", kScan,
        &Options::path_prefix},
       {"--follow-symlinks", "", "", "follow symbolic links in directories", "Files", kScan,
@@ -134,6 +163,18 @@ const std::vector<OptionRow>& option_table() {
       {"--jobs", "-j", "N", "files looked at in parallel (default: one for each processor)", "Cost",
        kScan, &Options::jobs},
 
+      {"--config",
+       "",
+       "FILE",
+       "read this file in place of torchvet.json",
+       "Configuration",
+       kRead,
+       &Options::config,
+       {},
+       true},
+      {"--isolated", "", "", "use nothing but this command line: no found file, no environment",
+       "Configuration", kRead, &Options::isolated},
+
       {"--color", "", "WHEN", "auto, always or never", "Manners", kPrint, &Options::color, kWhens},
       {"--progress",
        "",
@@ -143,8 +184,6 @@ const std::vector<OptionRow>& option_table() {
        kScan,
        &Options::progress,
        {"auto", "never"}},
-      {"--isolated", "", "", "use nothing but this command line", "Manners", kScan,
-       &Options::isolated},
       {"--help", "-h", "", "print this", "Manners", ~Verbs{0}, &Options::help},
       {"--version", "-V", "", "print the version", "Manners", bit(Verb::kHelp), &Options::version},
   };
@@ -154,17 +193,33 @@ const std::vector<OptionRow>& option_table() {
 std::span<const VerbRow> verb_table() {
   static constexpr VerbRow kTable[] = {
       {Verb::kCheck, "check", "[OPTIONS] PATH...",
-       "look for defects in files, directories or standard input (-)"},
+       "look for defects in files, directories or standard input (-)", ""},
       {Verb::kDrift, "drift", "[OPTIONS] PATH PATH...",
-       "look for defects in a series of checkpoints of one training run"},
-      {Verb::kInspect, "inspect", "[OPTIONS] PATH", "print what is in a file, executing nothing"},
-      {Verb::kExplain, "explain", "CODE", "print the page of a rule"},
-      {Verb::kRules, "rules", "[OPTIONS]", "list the rules"},
-      {Verb::kVersion, "version", "[--json]", "print the version"},
-      {Verb::kCompletions, "completions", "bash|zsh|fish", "print a completion script for a shell"},
-      {Verb::kHelp, "help", "[COMMAND]", "print help"},
+       "look for defects in a series of checkpoints of one training run", ""},
+      {Verb::kBaseline, "baseline", "write|prune --baseline FILE [OPTIONS] PATH...",
+       "accept the findings of today, so that only new ones count", "write prune"},
+      {Verb::kInspect, "inspect", "[OPTIONS] PATH", "print what is in a file, executing nothing",
+       ""},
+      {Verb::kExplain, "explain", "CODE", "print the page of a rule", ""},
+      {Verb::kRules, "rules", "[OPTIONS]", "list the rules", ""},
+      {Verb::kConfig, "config", "show|check [FILE]|why CODE [PATH]|init|schema [OPTIONS]",
+       "show, check, explain or begin the configuration of a project, torchvet.json",
+       "show check why init schema"},
+      {Verb::kVersion, "version", "[--json]", "print the version", ""},
+      {Verb::kCompletions, "completions", "bash|zsh|fish", "print a completion script for a shell",
+       "bash zsh fish"},
+      {Verb::kHelp, "help", "[COMMAND]", "print help", ""},
   };
   return kTable;
+}
+
+std::string variable_of(const OptionRow& row) {
+  if (row.flag == "--help" || row.flag == "--version") return "";
+  std::string name = "TORCHVET_";
+  for (const char c : row.flag.substr(2)) {
+    name += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  }
+  return name;
 }
 
 const VerbRow& row_of(Verb verb) {

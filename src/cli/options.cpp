@@ -42,27 +42,26 @@ tl::unexpected<Error> wrong(std::string detail) {
   return fail(ErrorCode::kConfigInvalid, 0, std::move(detail));
 }
 
-Result<void> check_choice(const OptionRow& row, const std::string& value) {
-  if (std::find(row.choices.begin(), row.choices.end(), value) != row.choices.end()) return {};
-  const std::vector<std::string> choices(row.choices.begin(), row.choices.end());
-  return wrong(fmt::format("{}: `{}` is none of {}{}", row.flag, value, fmt::join(choices, ", "),
-                           did_you_mean(value, choices)));
+Result<void> check_choice(const Given& given) {
+  const std::vector<std::string> choices(given.row->choices.begin(), given.row->choices.end());
+  const bool known = std::find(choices.begin(), choices.end(), given.value) != choices.end();
+  if (choices.empty() || known) return {};
+  return wrong(fmt::format("{}: `{}` is none of {}{}", given.origin, given.value,
+                           fmt::join(choices, ", "), did_you_mean(given.value, choices)));
 }
 
-Result<void> check_choices(const Options& options) {
-  const Options defaults;
-  for (const OptionRow& row : option_table()) {
-    if (row.choices.empty() || (row.verbs & bit(options.verb)) == 0) continue;
-    if (const auto* text = std::get_if<std::string Options::*>(&row.target)) {
-      if (options.*(*text) == defaults.*(*text)) continue;
-      if (Result<void> ok = check_choice(row, options.*(*text)); !ok) return ok;
-    } else if (const auto* list = std::get_if<std::vector<std::string> Options::*>(&row.target)) {
-      for (const std::string& value : options.*(*list)) {
-        if (Result<void> ok = check_choice(row, value); !ok) return ok;
-      }
-    }
+/// What CLI11 has put into `parsed` for an option that stood on the line.
+void add_given(const OptionRow& row, const Options& parsed, std::vector<Given>& given) {
+  const auto add = [&](const std::string& value) {
+    given.push_back({&row, value, std::string(row.flag), Layer::kCommandLine});
+  };
+  if (const auto* flag = std::get_if<bool Options::*>(&row.target)) {
+    add(parsed.*(*flag) ? "true" : "false");
+  } else if (const auto* text = std::get_if<std::string Options::*>(&row.target)) {
+    add(parsed.*(*text));
+  } else if (const auto* list = std::get_if<std::vector<std::string> Options::*>(&row.target)) {
+    for (const std::string& value : parsed.*(*list)) add(value);
   }
-  return {};
 }
 
 Result<void> check_unknown(const std::vector<std::string>& left_over, Verb verb) {
@@ -82,32 +81,56 @@ Result<void> check_unknown(const std::vector<std::string>& left_over, Verb verb)
 
 }  // namespace
 
-Result<Options> parse_options(const std::vector<std::string>& arguments) {
-  Options options;
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
+  CommandLine line;
   std::vector<std::string> rest = arguments;
   if (!rest.empty()) {
     const std::optional<Verb> verb = verb_named(rest.front());
     if (verb) rest.erase(rest.begin());
-    options.verb = verb ? *verb : is_program_option(rest.front()) ? Verb::kHelp : Verb::kCheck;
+    line.verb = verb ? *verb : is_program_option(rest.front()) ? Verb::kHelp : Verb::kCheck;
   }
+  Options parsed;
   CLI::App app;
   app.set_help_flag();
   app.allow_extras();
   for (const OptionRow& row : option_table()) {
-    if ((row.verbs & bit(options.verb)) != 0) bind(app, row, options);
+    if ((row.verbs & bit(line.verb)) != 0) bind(app, row, parsed);
   }
-  app.add_option("paths", options.paths);
+  app.add_option("paths", line.paths);
   try {
     std::reverse(rest.begin(), rest.end());  // CLI11 takes its arguments from the back
     app.parse(rest);
   } catch (const CLI::ParseError& error) {
     return wrong(error.what());
   }
-  if (Result<void> ok = check_unknown(app.remaining(), options.verb); !ok) {
+  if (Result<void> ok = check_unknown(app.remaining(), line.verb); !ok) {
     return tl::unexpected<Error>(ok.error());
   }
-  if (Result<void> ok = check_choices(options); !ok) return tl::unexpected<Error>(ok.error());
-  return options;
+  for (const OptionRow& row : option_table()) {
+    const bool known = (row.verbs & bit(line.verb)) != 0;
+    if (known && app.count(std::string(row.flag)) > 0) add_given(row, parsed, line.given);
+  }
+  return line;
+}
+
+Result<void> apply(const Given& given, Options& options) {
+  if (Result<void> ok = check_choice(given); !ok) return ok;
+  if (const auto* flag = std::get_if<bool Options::*>(&given.row->target)) {
+    options.*(*flag) = given.value == "true";
+  } else if (const auto* text = std::get_if<std::string Options::*>(&given.row->target)) {
+    options.*(*text) = given.value;
+  } else if (const auto* list =
+                 std::get_if<std::vector<std::string> Options::*>(&given.row->target)) {
+    (options.*(*list)).push_back(given.value);
+  }
+  return {};
+}
+
+const Given* find_given(const std::vector<Given>& given, std::string_view flag) {
+  const auto found = std::find_if(given.rbegin(), given.rend(),
+                                  [&](const Given& one) { return one.row->flag == flag; });
+  const bool on = found != given.rend() && found->value != "false";
+  return on ? &*found : nullptr;
 }
 
 }  // namespace torchvet

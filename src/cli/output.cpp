@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "cli/acceptance.h"
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "core/escape.h"
@@ -46,6 +47,7 @@ std::string render(const Report& report, const Options& options, const Settings&
   text.quiet = options.quiet;
   text.verbose = options.verbose;
   text.statistics = options.statistics;
+  text.show_accepted = options.show_suppressed;
   return target.format == ReportFormat::kConcise ? concise_report(report, text)
                                                  : text_report(report, text);
 }
@@ -56,6 +58,10 @@ void complain(std::string_view message) {
   constexpr std::size_t kLongest = 4000;
   const std::string line = fmt::format("torchvet: {}\n", escape_text(message, kLongest));
   std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+void complain(const std::vector<std::string>& messages) {
+  for (const std::string& message : messages) complain(message);
 }
 
 bool print(std::string_view text) {
@@ -81,6 +87,7 @@ void RunClock::fill(Report& report, const Options& options, const std::vector<st
                     const Limits& limits) const {
   report.version = TORCHVET_VERSION;
   report.argv = argv;
+  report.config_files = options.config_files;
   report.limits = limits;
   report.reproducible = options.reproducible;
   const std::time_t seconds = std::chrono::system_clock::to_time_t(started_);
@@ -108,6 +115,7 @@ int finish(Report& report, const Options& options, const Settings& settings) {
       all_written = false;
     }
   }
+  complain(acceptance_notes(report));
   return all_written ? report.exit_code : kExitError;
 }
 

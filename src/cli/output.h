@@ -14,6 +14,9 @@ namespace torchvet {
 /// "torchvet: <message>" on standard error, escaped.
 void complain(std::string_view message);
 
+/// The same for each of several, on a line of its own.
+void complain(const std::vector<std::string>& messages);
+
 /// Writes to standard output. False, after complaining, when it cannot take all of it.
 [[nodiscard]] bool print(std::string_view text);
 

@@ -6,7 +6,9 @@
 #include <set>
 
 #include "cli/parallel.h"
+#include "core/digest.h"
 #include "engine/runner.h"
+#include "engine/suppress.h"
 #include "formats/detect.h"
 #include "formats/read.h"
 #include "graph/provenance.h"
@@ -67,8 +69,7 @@ ReportedArtifact describe(const Input& input, const Artifact& artifact) {
   return reported;
 }
 
-Scanner::Scanner(const Settings& settings)
-    : settings_(settings), wants_graph_(needs_graph(settings.rules)), deadline_(settings.timeout) {}
+Scanner::Scanner(const Settings& settings) : settings_(settings), deadline_(settings.timeout) {}
 
 void Scanner::read_graphs(Artifact& artifact) {
   if (artifact.script) {
@@ -81,29 +82,34 @@ void Scanner::read_graphs(Artifact& artifact) {
 void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
   ReportedArtifact& reported = checked.artifact;
   if (deadline_.over(reported.gaps, "file")) return;
-  if (wants_graph_ && detect(source->bytes(), settings_.limits).format == Format::kTorchScript) {
+  const std::vector<const Rule*> rules = rules_for(settings_.policy, settings_.rules, reported.id);
+  const bool wants_graph = needs_graph(rules);
+  if (wants_graph && detect(source->bytes(), settings_.limits).format == Format::kTorchScript) {
     const std::lock_guard lock(worker_mutex_);
     worker_.start_early();
   }
-  Artifact artifact = read_artifact(source, {settings_.limits, wants_graph_, settings_.digest});
+  Artifact artifact = read_artifact(source, {settings_.limits, wants_graph, settings_.digest});
   const bool has_program = artifact.script || !artifact.graphs.empty();
-  if (wants_graph_ && has_program && !deadline_.over(artifact.gaps, "graphs")) {
+  if (wants_graph && has_program && !deadline_.over(artifact.gaps, "graphs")) {
     read_graphs(artifact);
   }
   if (!settings_.skip_values) {
-    const ValuePlan plan = plan_values(settings_.rules, artifact);
+    const ValuePlan plan = plan_values(rules, artifact);
     if (!plan.items.empty() && !deadline_.over(artifact.gaps, "values")) {
       compute_values(artifact, plan, settings_.limits);
     }
   }
   artifact.source.path = reported.path;
-  checked.findings = run_rules(settings_.rules, artifact, settings_.intent, settings_.limits);
+  if (artifact.source.sha256.empty() && asks_for_sha256(settings_.policy, reported.id)) {
+    artifact.source.sha256 = sha256_hex(source->bytes().text());
+  }
+  checked.findings = run_rules(rules, artifact, settings_.intent, settings_.limits);
   if (source->changed_while_read()) {
     artifact.add_gap("file", "it changed while it was read");
   }
   reported = describe({reported.path, reported.path, reported.id, nullptr, ""}, artifact);
   reported.form = name_of(program_form(artifact));
-  reported.unseen = unseen_by(settings_.rules, artifact);
+  reported.unseen = unseen_by(rules, artifact);
   never_green_unread(checked, artifact);
 }
 

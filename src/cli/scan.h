@@ -32,7 +32,6 @@ class Scanner {
   void read_graphs(Artifact& artifact);
 
   const Settings& settings_;
-  bool wants_graph_;
   Deadline deadline_;
   GraphWorker worker_;
   std::mutex worker_mutex_;

@@ -5,6 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "core/digest.h"
+#include "engine/suppress.h"
 #include "formats/read.h"
 #include "values/compare.h"
 #include "values/values.h"
@@ -24,6 +26,9 @@ std::unique_ptr<Opened> SeriesReader::open(const Input& input, ReportedArtifact&
     auto opened = std::make_unique<Opened>();
     opened->artifact = read_artifact(*source, {settings_.limits, /*graphs=*/false});
     opened->artifact.source.path = input.shown;
+    if (asks_for_sha256(settings_.policy, input.id)) {
+      opened->artifact.source.sha256 = sha256_hex((*source)->bytes().text());
+    }
     opened->source = std::move(*source);
     return opened;
   } catch (const std::exception& error) {

@@ -1,11 +1,14 @@
 #include "cli/settings.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
+#include <ctime>
 #include <thread>
 
+#include "cli/config_keys.h"
 #include "engine/selection.h"
 #include "engine/suggest.h"
 #include "rules/registry.h"
@@ -36,17 +39,35 @@ Result<Pair> split(std::string_view flag, const std::string& text) {
   return Pair{text.substr(0, equals), text.substr(equals + 1)};
 }
 
+Result<void> add_severity(const std::string& text, const std::string& origin,
+                          const std::string& match, Policy& policy) {
+  const Result<Pair> pair = split(origin, text);
+  if (!pair) return tl::unexpected<Error>(pair.error());
+  const std::optional<Severity> severity = severity_from_name(pair->value);
+  if (!severity) {
+    return wrong(fmt::format("{}: `{}` is none of note, warning, error", origin, pair->value));
+  }
+  const Result<std::vector<const Rule*>> rules = match_rules(pair->name, all_rules());
+  if (!rules) return tl::unexpected<Error>(rules.error());
+  for (const Rule* rule : *rules) policy.severities.push_back({rule, *severity, match, origin});
+  return {};
+}
+
+/// Those of a layer for some paths come after its general ones, and before a stronger layer's.
 Result<void> add_severities(const Options& options, Policy& policy) {
-  for (const std::string& text : options.severity) {
-    const Result<Pair> pair = split("--severity", text);
-    if (!pair) return tl::unexpected<Error>(pair.error());
-    const std::optional<Severity> severity = severity_from_name(pair->value);
-    if (!severity) {
-      return wrong(fmt::format("--severity: `{}` is none of note, warning, error", pair->value));
+  for (const Layer layer :
+       {Layer::kUserFile, Layer::kProjectFile, Layer::kEnvironment, Layer::kCommandLine}) {
+    for (const Given& given : options.given) {
+      if (given.layer != layer || given.row->flag != "--severity") continue;
+      if (Result<void> ok = add_severity(given.value, given.origin, "", policy); !ok) return ok;
     }
-    const Result<std::vector<const Rule*>> rules = match_rules(pair->name, all_rules());
-    if (!rules) return tl::unexpected<Error>(rules.error());
-    for (const Rule* rule : *rules) policy.severities.emplace_back(rule, *severity);
+    for (const PathEntry& entry : options.path_entries) {
+      if (entry.layer != layer) continue;
+      for (const std::string& text : entry.severity) {
+        Result<void> ok = add_severity(text, entry.origin, entry.match, policy);
+        if (!ok) return ok;
+      }
+    }
   }
   return {};
 }
@@ -83,20 +104,15 @@ Result<Intent> make_intent(const Options& options) {
   if (options.purpose == "resume") intent.purpose = Purpose::kResume;
   intent.target_device = options.target_device;
   intent.target_torch = options.target_torch;
-  static constexpr std::string_view kDigits = "0123456789";
   const std::string& torch = options.target_torch;
-  const std::size_t dot = torch.find('.');
-  const bool good =
-      torch.empty() || (dot != std::string::npos && dot > 0 && dot + 1 < torch.size() &&
-                        torch.find_first_not_of("0123456789.") == std::string::npos &&
-                        kDigits.find(torch.back()) != std::string_view::npos);
+  const bool good = torch.empty() || is_torch_version(torch);
   if (!good) return wrong(fmt::format("--target-torch: `{}` is no version like 2.9", torch));
   return intent;
 }
 
-Result<std::vector<const Rule*>> make_rules(const Options& options, bool series) {
-  Result<std::vector<const Rule*>> rules =
-      select_rules({options.select, options.ignore, options.extend_select}, all_rules());
+Result<std::vector<const Rule*>> make_rules(const Options& options, const Policy& policy,
+                                            bool series) {
+  Result<std::vector<const Rule*>> rules = rules_of(policy, all_rules());
   if (!rules) return rules;
   const auto unused = [&](const Rule* rule) {
     const bool for_series = rule->check_series != nullptr;
@@ -153,17 +169,32 @@ Result<std::optional<std::chrono::milliseconds>> make_timeout(const Options& opt
   return make_seconds("--timeout", options.timeout);
 }
 
-Result<Settings> make_settings(const Options& options, bool series) {
-  Settings settings;
-  Result<std::vector<const Rule*>> rules = make_rules(options, series);
-  if (!rules) return tl::unexpected<Error>(rules.error());
-  settings.rules = std::move(*rules);
-
-  if (const Result<void> ok = add_severities(options, settings.policy); !ok) {
+Result<Policy> make_policy(const Options& options) {
+  Policy policy;
+  policy.selection = {options.select, options.ignore, options.extend_select, options.preview};
+  for (const PathEntry& entry : options.path_entries) {
+    policy.paths.push_back({entry.match, entry.select, entry.ignore});
+  }
+  if (const Result<void> ok = add_severities(options, policy); !ok) {
     return tl::unexpected<Error>(ok.error());
   }
-  settings.policy.min_confidence = *confidence_from_name(options.min_confidence);
-  settings.policy.fail_on = severity_from_name(options.fail_on);
+  policy.min_confidence = *confidence_from_name(options.min_confidence);
+  policy.fail_on = severity_from_name(options.fail_on);
+  policy.suppressions = options.suppressions;
+  policy.today = fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)));
+  return policy;
+}
+
+namespace {
+
+Result<Settings> settings_of(const Options& options, bool series) {
+  Settings settings;
+  Result<Policy> policy = make_policy(options);
+  if (!policy) return tl::unexpected<Error>(policy.error());
+  settings.policy = std::move(*policy);
+  Result<std::vector<const Rule*>> rules = make_rules(options, settings.policy, series);
+  if (!rules) return tl::unexpected<Error>(rules.error());
+  settings.rules = std::move(*rules);
   settings.show = *severity_from_name(options.show);
 
   const Result<Intent> intent = make_intent(options);
@@ -197,6 +228,19 @@ Result<Settings> make_settings(const Options& options, bool series) {
   settings.color = *when_from_name(options.color);
   settings.progress = *when_from_name(options.progress);
   return settings;
+}
+
+}  // namespace
+
+OrFaults<Settings> make_settings(const Options& options, bool series) {
+  Result<Settings> settings = settings_of(options, series);
+  if (!settings) return tl::unexpected(std::vector{settings.error().detail});
+  if (!options.baseline.empty() && options.verb != Verb::kBaseline) {
+    OrFaults<Baseline> baseline = read_baseline(options.baseline);
+    if (!baseline) return tl::unexpected(baseline.error());
+    settings->policy.baseline = std::move(*baseline);
+  }
+  return std::move(*settings);
 }
 
 }  // namespace torchvet

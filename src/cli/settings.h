@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/config_file.h"
 #include "cli/options.h"
 #include "core/limits.h"
 #include "engine/verdict.h"
@@ -22,7 +23,7 @@ struct ReportTarget {
 
 /// What the options mean, checked and typed.
 struct Settings {
-  std::vector<const Rule*> rules;  ///< to run, sorted by code
+  std::vector<const Rule*> rules;  ///< that look at one artifact or another, sorted by code
   Policy policy;
   Intent intent;
   Limits limits;
@@ -38,8 +39,12 @@ struct Settings {
 };
 
 /// `series`: keep the rules for series, else those for one artifact.
-/// Errors: kConfigInvalid; unknown names come with a suggestion.
-[[nodiscard]] Result<Settings> make_settings(const Options& options, bool series);
+/// Faults: unknown names, with a suggestion; values that mean nothing; a baseline that is none.
+[[nodiscard]] OrFaults<Settings> make_settings(const Options& options, bool series);
+
+/// What the options say about rules, severities and what is accepted; without a baseline.
+/// Errors: kConfigInvalid.
+[[nodiscard]] Result<Policy> make_policy(const Options& options);
 
 /// Only what every verb that reads a file needs: limits and timeout.
 [[nodiscard]] Result<Limits> make_limits(const Options& options);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/limits.h"
+#include "engine/accepted.h"
 #include "model/gap.h"
 #include "rule/rule.h"
 
@@ -36,14 +37,46 @@ struct ReportedArtifact {
   std::string kind;
   std::optional<std::uint64_t> parameters;  ///< elements of the model's parameters, when known
   std::vector<Gap> gaps;
-  std::string_view form;  ///< of the program: "a trace"; empty: it holds none
+  std::string_view form;               ///< of the program: "a trace"; empty: it holds none
   std::vector<ReportedUnseen> unseen;  ///< by the code of the rule
-  std::string read_error;  ///< why the file could not be read at all; empty: it was
+  std::string read_error;              ///< why the file could not be read at all; empty: it was
 };
+
+/// Whether a finding was accepted before. Only new ones count and gate.
+enum class FindingStatus : std::uint8_t { kNew, kBaselined, kSuppressed };
+/// "new", "baselined", "suppressed".
+[[nodiscard]] std::string_view name_of(FindingStatus status);
 
 struct ReportedFinding {
   Finding finding;  ///< with the severity that counts
   std::string fingerprint;
+  FindingStatus status = FindingStatus::kNew;
+  std::string accepted_because;  ///< of a suppressed one: the reason that its author gave
+};
+
+/// What became of a suppression in this run.
+enum class SuppressionState : std::uint8_t {
+  kUsed,         ///< it suppressed findings
+  kUnused,       ///< its rule looked at its artifact and found nothing there
+  kUntried,      ///< the run did not look at its artifact, or not all of it, or without its rule
+  kExpired,      ///< its day is over: it suppresses nothing
+  kOtherSha256,  ///< the artifact is not the file that it was written for: it suppresses nothing
+};
+/// "used", "unused", "untried", "expired", "other-sha256".
+[[nodiscard]] std::string_view name_of(SuppressionState state);
+
+struct ReportedSuppression {
+  Suppression suppression;
+  SuppressionState state = SuppressionState::kUntried;
+  std::uint64_t findings = 0;  ///< that it suppressed
+};
+
+struct ReportedBaseline {
+  std::string file;
+  std::uint64_t entries = 0;
+  std::uint64_t used = 0;  ///< entries whose finding is still there
+  /// Entries whose finding is gone although their artifact was looked at, or whose artifact is.
+  std::vector<BaselineEntry> stale;
 };
 
 /// Tensors that moved between two neighbours of a series.
@@ -75,8 +108,10 @@ struct ReportedSeries {
   std::vector<ReportedTrack> tracks;
 };
 
+/// Findings: new ones by severity, and those that were accepted.
 struct Counts {
   std::uint64_t error = 0, warning = 0, note = 0;
+  std::uint64_t suppressed = 0, baselined = 0;
 };
 
 /// The result of a run, complete and immutable: every report format is a function of it. Strings
@@ -85,6 +120,7 @@ struct Report {
   std::string version;
   std::string libtorch;  ///< of the graph worker; empty when it did not run
   std::vector<std::string> argv;
+  std::vector<std::string> config_files;  ///< that had a part in the settings
   Limits limits;
   bool reproducible = false;  ///< leave out what differs between two equal runs
   std::string started;        ///< UTC, ISO 8601
@@ -97,9 +133,11 @@ struct Report {
   std::uint64_t hidden_by_confidence = 0;
   std::uint64_t bytes = 0;
 
-  std::vector<ReportedArtifact> artifacts;  ///< sorted by path
-  std::vector<ReportedFinding> findings;    ///< by artifact, severity, code, place
-  std::vector<const Rule*> rules;           ///< those that ran
+  std::vector<ReportedArtifact> artifacts;        ///< sorted by path
+  std::vector<ReportedFinding> findings;          ///< by artifact, severity, code, place
+  std::vector<const Rule*> rules;                 ///< those that ran
+  std::vector<ReportedSuppression> suppressions;  ///< in the order in which they were given
+  std::optional<ReportedBaseline> baseline;
   std::optional<ReportedSeries> series;
 };
 

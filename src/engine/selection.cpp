@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "engine/suggest.h"
 
@@ -28,16 +27,18 @@ Width width_of(std::string_view word, const Rule& rule) {
   return code == "ALL" ? Width::kAll : Width::kNone;
 }
 
-/// The narrowest width with which any of the words names each rule.
-Result<std::map<const Rule*, Width>> widths(const std::vector<std::string>& words,
-                                            std::span<const Rule* const> table) {
-  std::map<const Rule*, Width> out;
+/// The narrowest of the words that name a rule; the last one of equals.
+struct Named {
+  Width width = Width::kNone;
+  std::string word;
+};
+Named named_by(const std::vector<std::string>& words, const Rule& rule) {
+  Named best;
   for (const std::string& word : words) {
-    const Result<std::vector<const Rule*>> rules = match_rules(word, table);
-    if (!rules) return tl::unexpected<Error>(rules.error());
-    for (const Rule* rule : *rules) out[rule] = std::max(out[rule], width_of(word, *rule));
+    const Width width = width_of(word, rule);
+    if (width != Width::kNone && width >= best.width) best = {width, word};
   }
-  return out;
+  return best;
 }
 
 }  // namespace
@@ -60,22 +61,30 @@ Result<std::vector<const Rule*>> match_rules(std::string_view word,
               fmt::format("no rule, family or name `{}`{}", word, did_you_mean(word, known)));
 }
 
+Decision decide(const Rule& rule, const Selection& selection) {
+  Named chosen =
+      selection.select.empty() ? Named{Width::kAll, "ALL"} : named_by(selection.select, rule);
+  const Named extended = named_by(selection.extend_select, rule);
+  if (extended.width > chosen.width) chosen = extended;
+  const Named ignored = named_by(selection.ignore, rule);
+  Decision decision{chosen.width > ignored.width, chosen.word, ignored.word, false};
+  decision.in_preview = decision.runs && rule.status == Status::kPreview && !selection.preview &&
+                        chosen.width != Width::kExact;
+  decision.runs = decision.runs && !decision.in_preview;
+  return decision;
+}
+
 Result<std::vector<const Rule*>> select_rules(const Selection& selection,
                                               std::span<const Rule* const> table) {
-  std::vector<std::string> wanted = selection.select;
-  if (wanted.empty()) wanted.push_back("ALL");
-  wanted.insert(wanted.end(), selection.extend_select.begin(), selection.extend_select.end());
-  Result<std::map<const Rule*, Width>> chosen = widths(wanted, table);
-  if (!chosen) return tl::unexpected<Error>(chosen.error());
-  Result<std::map<const Rule*, Width>> ignored = widths(selection.ignore, table);
-  if (!ignored) return tl::unexpected<Error>(ignored.error());
-
+  for (const auto* words : {&selection.select, &selection.extend_select, &selection.ignore}) {
+    for (const std::string& word : *words) {
+      const Result<std::vector<const Rule*>> known = match_rules(word, table);
+      if (!known) return known;
+    }
+  }
   std::vector<const Rule*> rules;
   for (const Rule* rule : table) {
-    const Width chosen_by = (*chosen)[rule];
-    if (chosen_by == Width::kNone || chosen_by <= (*ignored)[rule]) continue;
-    if (rule->status == Status::kPreview && chosen_by != Width::kExact) continue;
-    rules.push_back(rule);
+    if (decide(*rule, selection).runs) rules.push_back(rule);
   }
   std::sort(rules.begin(), rules.end(),
             [](const Rule* a, const Rule* b) { return a->code < b->code; });

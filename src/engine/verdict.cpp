@@ -4,7 +4,9 @@
 #include <map>
 #include <tuple>
 
+#include "engine/baseline.h"
 #include "engine/fingerprint.h"
+#include "engine/suppress.h"
 
 namespace torchvet {
 namespace {
@@ -17,14 +19,11 @@ auto order_of(const Finding& f) {
                     f.where.bytes ? f.where.bytes->offset : 0);
 }
 
-void apply_severity(const Policy& policy, Finding& finding) {
-  for (const auto& [rule, severity] : policy.severities) {
-    if (rule == finding.rule) finding.severity = severity;
-  }
-}
-
-void count(Counts& counts, Severity severity) {
-  switch (severity) {
+void count(Counts& counts, const ReportedFinding& reported) {
+  if (reported.status == FindingStatus::kSuppressed) ++counts.suppressed;
+  if (reported.status == FindingStatus::kBaselined) ++counts.baselined;
+  if (reported.status != FindingStatus::kNew) return;
+  switch (reported.finding.severity) {
     case Severity::kError:
       ++counts.error;
       break;
@@ -41,7 +40,8 @@ Outcome outcome_of(const Report& report) {
   const auto unread = [](const ReportedArtifact& a) { return !a.read_error.empty(); };
   const auto has_gap = [](const ReportedArtifact& a) { return !a.gaps.empty(); };
   const auto gates = [&](const ReportedFinding& f) {
-    return report.fail_on && f.finding.severity >= *report.fail_on;
+    return report.fail_on && f.status == FindingStatus::kNew &&
+           f.finding.severity >= *report.fail_on;
   };
   if (std::any_of(report.artifacts.begin(), report.artifacts.end(), unread)) return Outcome::kError;
   if (std::any_of(report.findings.begin(), report.findings.end(), gates)) return Outcome::kFail;
@@ -67,6 +67,34 @@ std::string_view name_of(Outcome outcome) {
   return "error";
 }
 
+std::string_view name_of(FindingStatus status) {
+  switch (status) {
+    case FindingStatus::kNew:
+      return "new";
+    case FindingStatus::kBaselined:
+      return "baselined";
+    case FindingStatus::kSuppressed:
+      return "suppressed";
+  }
+  return "new";
+}
+
+std::string_view name_of(SuppressionState state) {
+  switch (state) {
+    case SuppressionState::kUsed:
+      return "used";
+    case SuppressionState::kUnused:
+      return "unused";
+    case SuppressionState::kUntried:
+      return "untried";
+    case SuppressionState::kExpired:
+      return "expired";
+    case SuppressionState::kOtherSha256:
+      return "other-sha256";
+  }
+  return "untried";
+}
+
 Report judge(std::vector<Checked> checked, std::vector<const Rule*> rules, const Policy& policy) {
   Report report;
   report.rules = std::move(rules);
@@ -76,13 +104,17 @@ Report judge(std::vector<Checked> checked, std::vector<const Rule*> rules, const
   for (Checked& one : checked) {
     logical_paths[one.artifact.path] = one.artifact.id;
     report.bytes += one.artifact.size;
+    const std::vector<const Rule*> wanted = rules_for(policy, report.rules, one.artifact.id);
     for (Finding& finding : one.findings) {
+      // A rule about a series looks at all of it, also for an artifact that asks for other rules.
+      if (std::find(wanted.begin(), wanted.end(), finding.rule) == wanted.end()) continue;
       if (finding.confidence < policy.min_confidence) {
         ++report.hidden_by_confidence;
         continue;
       }
-      apply_severity(policy, finding);
-      count(report.counts, finding.severity);
+      const SeverityOverride* other =
+          severity_for(policy.severities, *finding.rule, one.artifact.id);
+      if (other != nullptr) finding.severity = other->severity;
       findings.push_back(std::move(finding));
     }
     report.artifacts.push_back(std::move(one.artifact));
@@ -98,6 +130,9 @@ Report judge(std::vector<Checked> checked, std::vector<const Rule*> rules, const
     std::string fingerprint = fingerprinter.of(finding, logical_paths[finding.where.artifact]);
     report.findings.push_back({std::move(finding), std::move(fingerprint)});
   }
+  suppress(report, policy);
+  apply_baseline(report, policy);
+  for (const ReportedFinding& finding : report.findings) count(report.counts, finding);
   report.outcome = outcome_of(report);
   return report;
 }

@@ -26,6 +26,7 @@ Json run_json(const Report& report) {
     limits[std::string(limit.name)] = report.limits.*limit.field;
   }
   Json run = {{"argv", std::move(argv)}, {"limits", std::move(limits)}};
+  for (const std::string& file : report.config_files) run["config"].push_back(text(file));
   if (!report.reproducible) {
     run["started"] = report.started;
     run["duration_ms"] = report.duration_ms;
@@ -73,17 +74,45 @@ Json finding_json(const ReportedFinding& reported) {
   for (const Evidence& one : f.evidence) {
     evidence.push_back({{"kind", text(one.kind)}, {"text", text(one.text)}});
   }
-  return {{"code", f.rule->code},
-          {"name", f.rule->name},
-          {"severity", name_of(f.severity)},
-          {"confidence", name_of(f.confidence)},
-          {"message", text(f.message)},
-          {"why", text(f.why)},
-          {"help", text(f.help)},
-          {"location", location_json(f.where)},
-          {"evidence", std::move(evidence)},
-          {"fingerprint", reported.fingerprint},
-          {"status", "new"}};
+  Json out = {{"code", f.rule->code},
+              {"name", f.rule->name},
+              {"severity", name_of(f.severity)},
+              {"confidence", name_of(f.confidence)},
+              {"message", text(f.message)},
+              {"why", text(f.why)},
+              {"help", text(f.help)},
+              {"location", location_json(f.where)},
+              {"evidence", std::move(evidence)},
+              {"fingerprint", reported.fingerprint},
+              {"status", name_of(reported.status)}};
+  if (!reported.accepted_because.empty()) out["reason"] = text(reported.accepted_because);
+  return out;
+}
+
+Json suppression_json(const ReportedSuppression& reported) {
+  const Suppression& one = reported.suppression;
+  Json out = {{"code", text(one.code)},           {"artifact", text(one.artifact)},
+              {"reason", text(one.reason)},       {"origin", text(one.origin)},
+              {"state", name_of(reported.state)}, {"findings", reported.findings}};
+  if (!one.object_path.empty()) out["object_path"] = text(one.object_path);
+  if (!one.sha256.empty()) out["sha256"] = one.sha256;
+  if (!one.expires.empty()) out["expires"] = one.expires;
+  if (!one.owner.empty()) out["owner"] = text(one.owner);
+  return out;
+}
+
+Json baseline_json(const ReportedBaseline& baseline) {
+  Json stale = Json::array();
+  for (const BaselineEntry& entry : baseline.stale) {
+    stale.push_back({{"artifact", text(entry.artifact)},
+                     {"code", text(entry.code)},
+                     {"object_path", text(entry.object_path)},
+                     {"fingerprint", text(entry.fingerprint)}});
+  }
+  return {{"file", text(baseline.file)},
+          {"entries", baseline.entries},
+          {"used", baseline.used},
+          {"stale", std::move(stale)}};
 }
 
 /// JSON has neither infinities nor NaN: they are null, as what is not known.
@@ -156,9 +185,13 @@ std::string json_report(const Report& report) {
               {"run", run_json(report)},
               {"outcome", name_of(report.outcome)},
               {"exit_code", report.exit_code}};
-  out["summary"] = {{"error", report.counts.error},         {"warning", report.counts.warning},
-                    {"note", report.counts.note},           {"suppressed", 0},
-                    {"artifacts", report.artifacts.size()}, {"bytes", report.bytes}};
+  out["summary"] = {{"error", report.counts.error},
+                    {"warning", report.counts.warning},
+                    {"note", report.counts.note},
+                    {"suppressed", report.counts.suppressed},
+                    {"baselined", report.counts.baselined},
+                    {"artifacts", report.artifacts.size()},
+                    {"bytes", report.bytes}};
   out["artifacts"] = Json::array();
   for (const ReportedArtifact& artifact : report.artifacts) {
     out["artifacts"].push_back(artifact_json(artifact));
@@ -167,6 +200,10 @@ std::string json_report(const Report& report) {
   for (const ReportedFinding& finding : report.findings) {
     out["findings"].push_back(finding_json(finding));
   }
+  for (const ReportedSuppression& one : report.suppressions) {
+    out["suppressions"].push_back(suppression_json(one));
+  }
+  if (report.baseline) out["baseline"] = baseline_json(*report.baseline);
   out["rules"] = Json::array();
   for (const Rule* rule : report.rules) out["rules"].push_back(rule_json(*rule));
   std::string whole = dumped(out, 2);

@@ -76,14 +76,18 @@ std::string message_with(const Finding& finding, const Number& number, std::stri
                      fmt::format("`{}`", blanked_parent));
 }
 
-using Key = std::tuple<std::string_view, std::string_view, Severity, Confidence, std::string_view,
-                       std::string_view, std::uint64_t, std::string, std::string>;
+using Key = std::tuple<FindingStatus, std::string_view, std::string_view, std::string_view,
+                       Severity, Confidence, std::string_view, std::string_view, std::uint64_t,
+                       std::string, std::string>;
 
-Key key_of(const Finding& f, const Number& number) {
+Key key_of(const ReportedFinding& reported, const Number& number) {
+  const Finding& f = reported.finding;
   std::string blanked = f.where.object_path;
   blanked.replace(number.begin, number.length, "\x01");
   const std::string_view file = f.where.source ? std::string_view(f.where.source->file) : "";
-  return {f.where.artifact,
+  return {reported.status,
+          reported.accepted_because,
+          f.where.artifact,
           f.rule->code,
           f.severity,
           f.confidence,
@@ -122,7 +126,7 @@ std::vector<MergedFinding> merge_repeated(std::span<const ReportedFinding* const
     for (std::size_t i = 0; i < findings.size(); ++i) {
       if (taken[i] || position >= numbers[i].size()) continue;
       const Number& number = numbers[i][position];
-      Group& group = groups[key_of(findings[i]->finding, number)];
+      Group& group = groups[key_of(*findings[i], number)];
       group.values.insert(number.value);
       group.members.push_back(i);
     }

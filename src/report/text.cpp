@@ -86,7 +86,8 @@ class Writer {
   std::vector<MergedFinding> shown() const {
     std::vector<const ReportedFinding*> findings;
     for (const ReportedFinding& f : report_.findings) {
-      if (f.finding.severity >= options_.show) findings.push_back(&f);
+      const bool counts = f.status == FindingStatus::kNew || options_.show_accepted;
+      if (counts && f.finding.severity >= options_.show) findings.push_back(&f);
     }
     if (!options_.verbose) return merge_repeated(findings);
     std::vector<MergedFinding> all;
@@ -98,9 +99,12 @@ class Writer {
 
   void write_head(const MergedFinding& merged, bool with_name) {
     const Finding& f = merged.first->finding;
-    out_ += fmt::format("{}{}{}: {}{} {}{}: {}", paint_.strong, escaped(f.where.artifact),
+    const FindingStatus status = merged.first->status;
+    out_ += fmt::format("{}{}{}: {}{} {}{}{}: {}", paint_.strong, escaped(f.where.artifact),
                         paint_.reset, paint_of(paint_, f.severity), f.rule->code,
-                        name_of(f.severity), paint_.reset, escaped(merged.message));
+                        name_of(f.severity), paint_.reset,
+                        status == FindingStatus::kNew ? "" : fmt::format(" ({})", name_of(status)),
+                        escaped(merged.message));
     if (with_name) {
       out_ += fmt::format("     {}[{}]{}", paint_.faint, f.rule->name, paint_.reset);
     }
@@ -133,6 +137,9 @@ class Writer {
     write_detail("why", escaped(f.why));
     write_detail("do", fmt::format("{}; more: {}torchvet explain {}{}", escaped(f.help),
                                    paint_.code, f.rule->code, paint_.reset));
+    if (const std::string& reason = merged.first->accepted_because; !reason.empty()) {
+      write_detail("ok", "suppressed: " + escaped(reason));
+    }
     if (f.confidence != Confidence::kHigh) {
       write_detail("sure", fmt::format("{} confidence", name_of(f.confidence)));
     }
@@ -188,6 +195,7 @@ class Writer {
   void write_statistics() {
     std::map<std::string_view, std::pair<const Rule*, std::uint64_t>> counts;
     for (const ReportedFinding& f : report_.findings) {
+      if (f.status != FindingStatus::kNew) continue;
       auto& [rule, count] = counts[f.finding.rule->code];
       rule = f.finding.rule;
       ++count;
@@ -224,6 +232,11 @@ class Writer {
     add(report_.counts.warning, "warning");
     add(report_.counts.note, "note");
     if (counts.empty()) counts = "no findings";
+    if (report_.counts.suppressed > 0) {
+      counts += fmt::format(", {} suppressed", report_.counts.suppressed);
+    }
+    if (report_.counts.baselined > 0)
+      counts += fmt::format(", {} baselined", report_.counts.baselined);
     std::string cost = size_text(report_.bytes);
     if (!report_.reproducible) {
       cost += fmt::format(", {:.1f} s", static_cast<double>(report_.duration_ms) / 1000.0);
@@ -235,6 +248,9 @@ class Writer {
     if (gaps > 0) out_ += fmt::format(", {} not analysed", plural(gaps, "part"));
     if (report_.hidden_by_confidence > 0) {
       out_ += fmt::format(", {} below the asked confidence", report_.hidden_by_confidence);
+    }
+    for (std::size_t i = 0; i < report_.config_files.size(); ++i) {
+      out_ += fmt::format("{} {}", i == 0 ? ", with" : " and", escaped(report_.config_files[i]));
     }
     out_ += ": " + verdict() + "\n";
   }

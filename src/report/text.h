@@ -12,9 +12,10 @@ struct TextOptions {
   int height = 0;       ///< lines of the terminal; 0: there is none
   bool blocks = false;  ///< the terminal can show the block characters of Unicode
   Severity show = Severity::kNote;
-  bool quiet = false;       ///< one line a finding, nothing else but gaps
-  bool verbose = false;     ///< nothing merged; fingerprints, artifacts and rules listed
-  bool statistics = false;  ///< a count for each rule
+  bool quiet = false;          ///< one line a finding, nothing else but gaps
+  bool verbose = false;        ///< nothing merged; fingerprints, artifacts and rules listed
+  bool statistics = false;     ///< a count for each rule
+  bool show_accepted = false;  ///< findings that are suppressed or in the baseline, too
 };
 
 /// The report for people. Everything that came out of an artifact is escaped; each line that begins

@@ -29,7 +29,8 @@ CLEAN = FIXTURES / "PKL004/ok_state_dict.pt"
 SCRIPT = FIXTURES / "demo/clean.pt"                # TorchScript: needs the worker
 UNREAD = b"\x10\0\0\0PTMF\0\0\0\0"      # a mobile model, which is known and not read yet
 
-VERBS = ("check", "drift", "inspect", "explain", "rules", "version", "completions", "help")
+VERBS = ("check", "drift", "baseline", "inspect", "explain", "rules", "config", "version",
+         "completions", "help")
 SETTINGS = ("TORCHVET_WORKER", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CI", "TERM")
 CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]")
 
@@ -310,7 +311,7 @@ class Reports(Case):
         self.assertEqual(report["run"]["argv"], [TORCHVET, "check", "--json", str(ERROR), str(CLEAN)])
         self.assertEqual((report["outcome"], report["exit_code"]), ("fail", result.returncode))
         self.assertEqual(report["summary"], {
-            "error": 1, "warning": 1, "note": 0, "suppressed": 0, "artifacts": 2,
+            "error": 1, "warning": 1, "note": 0, "suppressed": 0, "baselined": 0, "artifacts": 2,
             "bytes": ERROR.stat().st_size + CLEAN.stat().st_size})
         for artifact in report["artifacts"]:
             self.assertLessEqual({"path", "id", "size", "format", "parameters", "gaps"}, set(artifact))
