@@ -70,6 +70,8 @@ int dispatch(const std::vector<std::string>& argv) {
       return run_version(*options);
     case Verb::kCompletions:
       return run_completions(*options);
+    case Verb::kMan:
+      return run_man();
     case Verb::kConfig:
     case Verb::kHelp:
       break;

@@ -96,9 +96,16 @@ void check_names(std::vector<std::string>& faults) {
   }
 }
 
+/// Verbs that look at artifacts, and `config`.
+bool reads_files(Verb verb) {
+  return std::any_of(option_table().begin(), option_table().end(), [&](const OptionRow& row) {
+    return row.flag == "--config" && (row.verbs & bit(verb)) != 0;
+  });
+}
+
 std::vector<Given> from_environment(Verb verb, std::vector<std::string>& faults) {
   std::vector<Given> given;
-  check_names(faults);
+  if (reads_files(verb)) check_names(faults);
   for (const OptionRow& row : option_table()) {
     const std::string name = variable_of(row);
     if ((row.verbs & bit(verb)) == 0 || name.empty()) continue;
@@ -153,12 +160,6 @@ void add_suppressions(const std::string& path, Options& options, std::vector<std
     options.suppressions.insert(options.suppressions.end(), file->suppressions.begin(),
                                 file->suppressions.end());
   }
-}
-
-bool reads_files(Verb verb) {
-  return std::any_of(option_table().begin(), option_table().end(), [&](const OptionRow& row) {
-    return row.flag == "--config" && (row.verbs & bit(verb)) != 0;
-  });
 }
 
 }  // namespace

@@ -29,25 +29,6 @@ std::string not_followed(const Options& options) {
   return "";
 }
 
-/// The result for each input; every finding goes to the checkpoint that it names.
-std::vector<Checked> assemble(std::vector<ReportedArtifact> artifacts,
-                              std::vector<Finding> findings) {
-  std::vector<Checked> checked;
-  for (ReportedArtifact& artifact : artifacts) {
-    Checked one;
-    one.artifact = std::move(artifact);
-    checked.push_back(std::move(one));
-  }
-  for (Finding& finding : findings) {
-    for (Checked& one : checked) {
-      if (one.artifact.path != finding.where.artifact) continue;
-      one.findings.push_back(std::move(finding));
-      break;
-    }
-  }
-  return checked;
-}
-
 }  // namespace
 
 OrFaults<Report> report_of_series(const Options& options, const Settings& settings) {
@@ -77,8 +58,8 @@ OrFaults<Report> report_of_series(const Options& options, const Settings& settin
   }
   std::vector<Gap>& last = scanned.artifacts.back().gaps;
   last.insert(last.end(), gaps.begin(), gaps.end());
-  Report report = judge(assemble(std::move(scanned.artifacts), std::move(findings)), settings.rules,
-                        settings.policy);
+  Report report = judge(assign_findings(std::move(scanned.artifacts), std::move(findings)),
+                        settings.rules, settings.policy);
   report.series = report_of(series);
   return report;
 }

@@ -182,14 +182,20 @@ class Follow {
     if (series.snapshots.size() < kFewest) return;
     std::vector<Gap> gaps;
     std::map<Identity, std::size_t> seen;
-    Report report;
+    std::vector<Finding> fresh;
     for (Finding& finding :
          run_series_rules(settings_.rules, series, settings_.intent, settings_.limits, gaps)) {
       const Identity identity{finding.rule->code, finding.where.object_path, finding.key};
-      if (++seen[identity] > said_[identity]) report.findings.push_back({std::move(finding), ""});
+      if (++seen[identity] > said_[identity]) fresh.push_back(std::move(finding));
     }
     for (const auto& [identity, count] : seen) said_[identity] = std::max(said_[identity], count);
-    say(concise_text(report, settings_));
+    std::vector<ReportedArtifact> artifacts;
+    for (const auto& [path, file] : files_) {
+      if (file.why.empty()) artifacts.push_back(file.reported);
+    }
+    say(concise_text(judge(assign_findings(std::move(artifacts), std::move(fresh)), settings_.rules,
+                           settings_.policy),
+                     settings_));
   }
 
   static std::string arrival_text(const ReportedSeries& series, const std::string& path) {

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "cli/exit_code.h"
 #include "cli/options.h"
 #include "terminal/wrap.h"
 
@@ -42,24 +45,47 @@ std::string options_of(Verb verb) {
   return out;
 }
 
-constexpr std::string_view kExitCodes = R"(
-Exit codes:
-  0    everything asked for was analysed; no finding at or above --fail-on
-  1    at least one finding at or above --fail-on
-  2    wrong usage, a file that cannot be read or written, nothing matched, internal error
-  3    part of it was not analysed
-  130  interrupted; the report is partial and says so
-)";
+std::string examples_of(const VerbRow& row) {
+  std::size_t wide = 0;
+  for (const Example& example : row.examples) wide = std::max(wide, example.command.size());
+  std::string out = "\nExamples:\n";
+  for (const Example& example : row.examples) {
+    out += example.what.empty()
+               ? fmt::format("  {}\n", example.command)
+               : fmt::format("  {:<{}}  {}\n", example.command, wide, example.what);
+  }
+  return row.examples.empty() ? "" : out;
+}
+
+std::string exit_codes() {
+  std::string out = "\nExit codes:\n";
+  for (const ExitCodeRow& row : exit_code_table()) {
+    out += fmt::format("  {:<3}  {}\n", row.code, row.meaning);
+  }
+  return out;
+}
 
 }  // namespace
+
+std::span<const ExitCodeRow> exit_code_table() {
+  static constexpr ExitCodeRow kTable[] = {
+      {kExitPass, "everything asked for was analysed; no finding at or above --fail-on"},
+      {kExitFail, "at least one finding at or above --fail-on"},
+      {kExitError,
+       "wrong usage or configuration, unreadable or unwritable file, nothing matched, bug"},
+      {kExitIncomplete, "part of it was not analysed"},
+      {kExitInterrupted, "interrupted; the report is partial and says so"},
+  };
+  return kTable;
+}
 
 std::string help_text(Verb verb) {
   if (verb != Verb::kHelp) {
     const VerbRow& row = row_of(verb);
-    std::string out =
-        fmt::format("usage: torchvet {} {}\n\n{}\n", row.name, row.arguments, row.help);
-    out += options_of(verb);
-    if (verb == Verb::kCheck || verb == Verb::kDrift) out += kExitCodes;
+    std::string out = fmt::format("usage: torchvet {}{}{}\n\n{}\n", row.name,
+                                  row.arguments.empty() ? "" : " ", row.arguments, row.help);
+    out += examples_of(row) + options_of(verb);
+    if (verb == Verb::kCheck || verb == Verb::kDrift) out += exit_codes();
     return out;
   }
   std::string out =

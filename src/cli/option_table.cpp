@@ -190,29 +190,6 @@ const std::vector<OptionRow>& option_table() {
   return kTable;
 }
 
-std::span<const VerbRow> verb_table() {
-  static constexpr VerbRow kTable[] = {
-      {Verb::kCheck, "check", "[OPTIONS] PATH...",
-       "look for defects in files, directories or standard input (-)", ""},
-      {Verb::kDrift, "drift", "[OPTIONS] PATH PATH...",
-       "look for defects in a series of checkpoints of one training run", ""},
-      {Verb::kBaseline, "baseline", "write|prune --baseline FILE [OPTIONS] PATH...",
-       "accept the findings of today, so that only new ones count", "write prune"},
-      {Verb::kInspect, "inspect", "[OPTIONS] PATH", "print what is in a file, executing nothing",
-       ""},
-      {Verb::kExplain, "explain", "CODE", "print the page of a rule", ""},
-      {Verb::kRules, "rules", "[OPTIONS]", "list the rules", ""},
-      {Verb::kConfig, "config", "show|check [FILE]|why CODE [PATH]|init|schema [OPTIONS]",
-       "show, check, explain or begin the configuration of a project, torchvet.json",
-       "show check why init schema"},
-      {Verb::kVersion, "version", "[--json]", "print the version", ""},
-      {Verb::kCompletions, "completions", "bash|zsh|fish", "print a completion script for a shell",
-       "bash zsh fish"},
-      {Verb::kHelp, "help", "[COMMAND]", "print help", ""},
-  };
-  return kTable;
-}
-
 std::string variable_of(const OptionRow& row) {
   if (row.flag == "--help" || row.flag == "--version") return "";
   std::string name = "TORCHVET_";
@@ -220,13 +197,6 @@ std::string variable_of(const OptionRow& row) {
     name += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
   }
   return name;
-}
-
-const VerbRow& row_of(Verb verb) {
-  for (const VerbRow& row : verb_table()) {
-    if (row.verb == verb) return row;
-  }
-  return verb_table().back();
 }
 
 }  // namespace torchvet

@@ -22,6 +22,7 @@ enum class Verb : std::uint8_t {
   kConfig,
   kVersion,
   kCompletions,
+  kMan,
   kHelp,
 };
 using Verbs = std::uint32_t;
@@ -115,12 +116,18 @@ struct OptionRow {
 };
 [[nodiscard]] const std::vector<OptionRow>& option_table();
 
+struct Example {
+  std::string_view command;
+  std::string_view what;  ///< it is good for; empty: it says so itself
+};
+
 struct VerbRow {
   Verb verb;
   std::string_view name;
   std::string_view arguments;  ///< "[PATH...]"
   std::string_view help;
   std::string_view words;  ///< that its first argument can be, with spaces between; empty: anything
+  std::span<const Example> examples;
 };
 [[nodiscard]] std::span<const VerbRow> verb_table();
 [[nodiscard]] const VerbRow& row_of(Verb verb);
@@ -144,10 +151,17 @@ struct CommandLine {
 /// Errors: kConfigInvalid, naming the origin, for a value that is none of the choices.
 [[nodiscard]] Result<void> apply(const Given& given, Options& options);
 
-/// Was the option given, as a switch that is on or with any value?
+/// The strongest value of an option; nothing when it was not given, or is a switch that is off.
 [[nodiscard]] const Given* find_given(const std::vector<Given>& given, std::string_view flag);
 
 /// `--help` of the program (`Verb::kHelp`) or of a verb.
 [[nodiscard]] std::string help_text(Verb verb);
+
+struct ExitCodeRow {
+  int code;
+  std::string_view meaning;
+};
+/// What the process can end with, for people.
+[[nodiscard]] std::span<const ExitCodeRow> exit_code_table();
 
 }  // namespace torchvet

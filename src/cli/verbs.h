@@ -19,5 +19,6 @@ namespace torchvet {
 [[nodiscard]] int run_config(const CommandLine& line);
 [[nodiscard]] int run_version(const Options& options);
 [[nodiscard]] int run_completions(const Options& options);
+[[nodiscard]] int run_man();
 
 }  // namespace torchvet

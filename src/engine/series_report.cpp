@@ -75,4 +75,22 @@ ReportedSeries report_of(const Series& series) {
   return reported;
 }
 
+std::vector<Checked> assign_findings(std::vector<ReportedArtifact> artifacts,
+                                     std::vector<Finding> findings) {
+  std::vector<Checked> checked;
+  for (ReportedArtifact& artifact : artifacts) {
+    Checked one;
+    one.artifact = std::move(artifact);
+    checked.push_back(std::move(one));
+  }
+  for (Finding& finding : findings) {
+    for (Checked& one : checked) {
+      if (one.artifact.path != finding.where.artifact) continue;
+      one.findings.push_back(std::move(finding));
+      break;
+    }
+  }
+  return checked;
+}
+
 }  // namespace torchvet

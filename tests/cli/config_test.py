@@ -130,6 +130,7 @@ class Environment(Case):
         for name in ("TORCHVET_HELP", "TORCHVET_VERSION", "TORCHVET_PYTHON", "TORCHVET_IDLE",
                      "TORCHVET_ZOO_PYTHON"):
             self.expect(1, "check", "a.pt", **{name: "1"})
+        self.expect(0, "version", TORCHVET_FIAL_ON="note")
 
     def test_every_flag_has_its_variable(self):
         shown = json.loads(self.expect(0, "config", "show", "--json"))["values"]
@@ -335,7 +336,7 @@ class Readme(Case):
                          re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
                          for line in block.splitlines()]
         self.model("models/encoder.pt", ERROR)
-        self.model("models/old/mode.pt", MODE)
+        self.model("models/old/a.pt", CLEAN)
 
     def test_the_file(self):
         self.configure(self.file)

@@ -131,6 +131,19 @@ class Follow(unittest.TestCase):
         self.assertEqual(watcher.returncode, 1)
         self.assertEqual([finding["code"] for finding in json.loads(out)["findings"]], ["DRF006"])
 
+    def test_what_is_suppressed_is_not_said(self):
+        accepted = self.folder / "accepted.json"
+        accepted.write_text(json.dumps({"suppressions": [
+            {"code": "DRF006", "artifact": "step_*.pt", "reason": "known"}]}))
+        run = self.folder / "run"
+        shutil.copytree(FIXTURES / "DRF006/bad_nan", run)
+        watcher = watch(run, "--idle", "0.5", "--suppressions", accepted)
+        out, err = watcher.communicate(timeout=60)
+        self.assertNotIn("DRF006", err)
+        self.assertEqual(watcher.returncode, 0)
+        self.assertEqual([finding["status"] for finding in json.loads(out)["findings"]],
+                         ["suppressed"])
+
     def test_a_path_that_is_written_again_is_another_checkpoint(self):
         watcher = watch(self.folder, "--idle", "1.5")
         for number in range(0, 400, 100):

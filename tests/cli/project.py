@@ -12,6 +12,8 @@ import unittest
 TORCHVET = str(pathlib.Path(sys.argv.pop(1)).resolve())
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures"
 
+SETTINGS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CI", "TERM")
+
 ERROR = FIXTURES / "REG009/bad_child.pt"         # REG009 error, PKL004 warning
 MODE = FIXTURES / "demo/train_mode.pt"           # MOD001 error
 WARNING = FIXTURES / "PKL004/bad_torch_only.pt"  # PKL004 warning
@@ -46,12 +48,16 @@ class Case(unittest.TestCase):
     def configure_user(self, content) -> pathlib.Path:
         return self.configure(content, str(self.home / ".config/torchvet/torchvet.json"))
 
-    def run_program(self, *arguments, folder: str = ".", **variables) -> subprocess.CompletedProcess:
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Nothing but these, of what the program listens to."""
         kept = {name: value for name, value in os.environ.items()
-                if not name.startswith(("TORCHVET_", "XDG_"))}
-        kept |= {"HOME": str(self.home)} | variables
+                if not name.startswith(("TORCHVET_", "XDG_")) and name not in SETTINGS}
+        return kept | {"HOME": str(self.home)} | variables
+
+    def run_program(self, *arguments, folder: str = ".", **variables) -> subprocess.CompletedProcess:
         return subprocess.run([TORCHVET, *map(os.fspath, arguments)], capture_output=True, text=True,
-                              cwd=self.project / folder, timeout=60, env=kept, check=False)
+                              cwd=self.project / folder, timeout=60, check=False,
+                              env=self.environment(**variables))
 
     def expect(self, code: int, *arguments, stderr: str = "", **options) -> str:
         """Runs the program; its standard output when it ends with `code` and says `stderr` beside,
