@@ -19,6 +19,7 @@ using Json = nlohmann::json;
 constexpr std::size_t kMostBytes = 64u << 20;
 constexpr std::size_t kMostValues = 2'000'000;
 constexpr std::size_t kMostLevels = 16;
+constexpr std::size_t kMostKeys = 10'000;  ///< of one object: each is compared with those before
 
 class CountingIterator {
  public:
@@ -76,6 +77,9 @@ class TreeBuilder {
   bool end_object() { return close(); }
   bool end_array() { return close(); }
   bool key(Json::string_t& value) {
+    if (open_.back().items.size() == kMostKeys) {
+      return stop(fmt::format("more than {} keys in one object", kMostKeys));
+    }
     if (open_.back().find(value) != nullptr)
       return stop(fmt::format("key `{}` stands twice", value));
     key_ = std::move(value);

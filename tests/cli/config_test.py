@@ -180,7 +180,8 @@ class Faults(Case):
                 ('{"select": [}', "torchvet.json:1: syntax error"),
                 ("", "torchvet.json:1: syntax error"),
                 ("[]", "torchvet.json:1: it must be an object"),
-                ("[" * 100, "torchvet.json:1: more than 16 levels")):
+                ("[" * 100, "torchvet.json:1: more than 16 levels"),
+                (json.dumps({str(i): 1 for i in range(10_001)}), "more than 10000 keys in one object")):
             with self.subTest(text=text):
                 self.configure(text)
                 self.assertIn(message, self.refused("config", "check"))
