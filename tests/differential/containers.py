@@ -60,6 +60,8 @@ EXPECTED = {
     "FMT018/bad_newline.pt": (REFUSED, REFUSED),
     "FMT018/bad_empty.pt": (REFUSED, REFUSED),
     "FMT018/bad_script.pt": (RIGHT,),
+    "FMT021/bad_format.pt2": (REFUSED,),
+    "FMT021/bad_archive_version.pt2": (REFUSED,),
     "FMT021/bad_folder.pt": (REFUSED, REFUSED),
     "FMT021/bad_version.pt": (REFUSED, REFUSED),
     "FMT021/bad_version_unknown.pt": (REFUSED, REFUSED),

@@ -444,7 +444,7 @@ def compare_models(programs, report):
 def is_comparable(path):
     """The `bad_` files of one rule carry calls that the loader would make; of others torch makes no program,
     or zeros (containers.py)."""
-    return not (path.parent.name in ("PKL001", "FMT007", "FMT015") and path.name.startswith("bad_"))
+    return not (path.parent.name in ("PKL001", "FMT007", "FMT015", "FMT021") and path.name.startswith("bad_"))
 
 
 def needs_another_library(report):

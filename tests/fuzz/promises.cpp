@@ -23,6 +23,7 @@ bool leaves_no_gap(const Fault& fault) {
     case ErrorCode::kRecordTooLong:
     case ErrorCode::kByteOrderUnknown:
     case ErrorCode::kArchiveRefused:
+    case ErrorCode::kIndexDisagrees:
       return true;
     default:
       return false;
