@@ -9,7 +9,8 @@ namespace {
 constexpr std::string_view kDoc = R"md(
 ## What it does
 Reports a shard that the index of a sharded checkpoint names and that is not beside it, and one in whose
-place something else lies: a Git LFS pointer, a web page, another format.
+place something else lies: a Git LFS pointer, a web page, another format. So are shards that lie beside
+each other without an index: `from_pretrained` looks for the index, not for them.
 
 ## Why it matters
 Loading fails, or worse: some loaders only warn about missing names and leave those layers as they were
@@ -25,7 +26,7 @@ model-00002-of-00004.safetensors: the shard is missing
 Fetch the file again. When the checkpoint was sharded anew, remove the old index and shards first.
 
 ## Limits
-It looks beside the index only; in a training checkpoint that is a folder, at the parts that are there.
+One shard that lies alone is not judged. It looks beside the index only; in a training checkpoint that is a folder, at the parts that are there.
 Whether a shard is whole is said by FMT001, whether it holds what the index expects by FMT009.
 
 ## References
@@ -39,6 +40,7 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   const bool folder = artifact.format == Format::kTrainingFolder;
   return findings_of_faults(artifact, kCodes, [&](const std::string&, const Fault& fault) {
     if (fault.error.detail.starts_with("the shard")) return "the shard is missing";
+    if (fault.error.detail.starts_with("it is shard")) return "the index of the shards is missing";
     return folder ? "the file is something else" : "the shard is something else";
   });
 }

@@ -90,6 +90,9 @@ std::optional<DcpFiles::Shard> DcpFiles::shard(ByteView bytes, const DcpItem& it
   };
   const Result<ZipDirectory> zip = read_zip_directory(bytes, limits_);
   if (!zip) return wrong("is no file of torch.save: " + zip.error().detail);
+  if (!zip->faults.empty()) {
+    return wrong("is a damaged archive: " + zip->faults.front().error.detail);
+  }
   if (const std::vector<Fault> refused = refused_records(bytes, *zip, limits_); !refused.empty()) {
     return wrong("is refused by torch.load: " + refused.front().error.detail);
   }

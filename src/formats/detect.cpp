@@ -88,6 +88,14 @@ Detected broken_zip(ByteView file) {
   return {Format::kTorchZip};
 }
 
+/// torch asks for `archive_format` before anything else; a program without it is one that lost it.
+bool holds_program(const ZipDirectory& zip) {
+  return !zip.prefix.empty() && find_member(zip, "archive_version") &&
+         std::any_of(zip.members.begin(), zip.members.end(), [&](const Member& member) {
+           return member.name.starts_with(zip.prefix + "models/") && member.name.ends_with(".json");
+         });
+}
+
 Detected detect_zip(ByteView file, const Limits& limits) {
   const Result<ZipDirectory> zip = read_central_directory(file, limits);
   if (!zip) return broken_zip(file);
@@ -95,6 +103,7 @@ Detected detect_zip(ByteView file, const Limits& limits) {
   // Whoever loads decides what a file is that is several things at once. The reader of exported
   // programs sees most: it knows the pickles of the other formats as well.
   if (!zip->prefix.empty() && has("archive_format")) return {Format::kExportedProgram};
+  if (holds_program(*zip)) return {Format::kExportedProgram};
   // What torch.export.save wrote before 2.8 lies in no folder, whatever the first member does.
   for (const Member& member : zip->members) {
     if (member.name == "serialized_exported_program.json") return {Format::kExportedProgram};

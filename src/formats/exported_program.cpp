@@ -61,6 +61,10 @@ class ExportedReader {
                                       " are read");
       models.resize(kMostModels);
     }
+    if (!models.empty() && !info().older_layout) {
+      (void)member("archive_format");
+      (void)member("archive_version");
+    }
     for (const Model& model : models) info().models.push_back(model.name);
     for (const Model& model : models) read_model(model);
     list_compiled();
@@ -175,11 +179,15 @@ class ExportedReader {
       if (info().older_layout) {
         read_older_tensors(tensors);
       } else {
+        (void)member("data/sample_inputs/" + model.name + ".pt");  // torch asks for it first
         read_weights(model.name, tensors);
         read_constants(model.name, tensors);
       }
       check_registered(registered, root, first, member_name);
       if (graph_module) {
+        if (const auto unread = unreadable_call_tree(*graph_module, options_.limits)) {
+          artifact_.add_contradiction(member_name, *unread);
+        }
         modules.collect(*graph_module);
         if (options_.graphs) lower(*graph_module, model, root, tensors.constants());
       } else {

@@ -62,6 +62,29 @@ std::vector<ExportedInput> inputs_of_tables(Json signature) {
 
 }  // namespace
 
+std::optional<Error> unreadable_call_tree(Json graph_module, const Limits& limits) {
+  constexpr std::int64_t kProtocol = 1;
+  const auto modules = json_array(json_field(graph_module, "module_call_graph"));
+  if (!modules) return std::nullopt;
+  for (const Json module : *modules) {
+    const auto signature = json_field(module, "signature");
+    for (const char* key : {"in_spec", "out_spec"}) {
+      const auto text = json_text(json_field(signature, key));
+      if (!text || text->empty()) continue;
+      const auto* data = reinterpret_cast<const std::uint8_t*>(text->data());
+      const auto tree = JsonDocument::parse(ByteView(data, text->size(), 0), limits);
+      const auto parts = tree ? json_array(tree->root()) : std::nullopt;
+      if (parts && parts->size() == 2 && json_integer(parts->at(0)) == kProtocol) continue;
+      return Error{ErrorCode::kArchiveRefused, 0,
+                   "the " + std::string(key) + " of the module `" +
+                       std::string(json_text(json_field(module, "fqn")).value_or("")) +
+                       "` is no tree of protocol " + std::to_string(kProtocol) + ": " +
+                       std::string(text->substr(0, 40))};
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string_view> exported_argument_name(std::optional<Json> argument) {
   const auto tagged = json_union(argument);
   if (!tagged) return std::nullopt;

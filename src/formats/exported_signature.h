@@ -26,6 +26,11 @@ struct ExportedInput {
 [[nodiscard]] std::vector<std::optional<std::string_view>> exported_buffer_writes(Json signature,
                                                                                   Json graph);
 
+/// Modules that are called keep the trees of their arguments and results as JSON in a string, `[1,
+/// {...}]`, the number being the protocol, of which torch up to 2.13 knows 1. An error
+/// (kArchiveRefused) names the first that torch cannot load.
+[[nodiscard]] std::optional<Error> unreadable_call_tree(Json graph_module, const Limits& limits);
+
 /// The name in an argument such as {"as_tensor": {"name": "x"}} or {"as_sym_int": {"as_name":
 /// "n"}}.
 [[nodiscard]] std::optional<std::string_view> exported_argument_name(std::optional<Json> argument);

@@ -1,12 +1,14 @@
 #include "formats/read.h"
 
 #include <exception>
+#include <optional>
 #include <string>
 
 #include "core/digest.h"
 #include "formats/archive.h"
 #include "formats/detect.h"
 #include "formats/reader.h"
+#include "formats/shard_names.h"
 #include "formats/training_folder.h"
 
 namespace torchvet {
@@ -58,6 +60,7 @@ void read_into(const std::shared_ptr<Source>& source, const ReadOptions& options
   artifact.looks_like = std::move(detected.looks_like);
   artifact.lfs_pointer = std::move(detected.lfs_pointer);
   if (is_training_folder(*source)) artifact.format = Format::kTrainingFolder;
+  if (const std::optional<Error> lost = missing_index(*source)) artifact.add_contradiction("", *lost);
   for (const Row& row : kReaders) {
     if (row.format == artifact.format) return row.reader(source, options, artifact);
   }

@@ -22,42 +22,10 @@
 #include "formats/pickle/torch_objects.h"
 #include "formats/reader.h"
 #include "formats/safetensors.h"
+#include "formats/shard_names.h"
 
 namespace torchvet {
 namespace {
-
-/// "model-00002-of-00004.safetensors" is shard 2 of 4 of "model-" and ".safetensors".
-struct ShardName {
-  std::string stem;
-  std::string ending;
-  std::uint64_t number = 0;
-  std::uint64_t count = 0;
-};
-
-std::optional<std::uint64_t> digits_of(std::string_view text) {
-  if (text.empty() || text.size() > 9) return std::nullopt;
-  std::uint64_t number = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return std::nullopt;
-    number = number * 10 + static_cast<std::uint64_t>(c - '0');
-  }
-  return number;
-}
-
-std::optional<ShardName> shard_name(std::string_view name) {
-  const std::size_t of = name.rfind("-of-");
-  if (of == std::string_view::npos) return std::nullopt;
-  const std::size_t dash = name.rfind('-', of == 0 ? 0 : of - 1);
-  const std::size_t dot = name.find('.', of);
-  if (dash == std::string_view::npos || dash >= of || dot == std::string_view::npos) {
-    return std::nullopt;
-  }
-  const auto number = digits_of(name.substr(dash + 1, of - dash - 1));
-  const auto count = digits_of(name.substr(of + 4, dot - of - 4));
-  if (!number || !count) return std::nullopt;
-  return ShardName{std::string(name.substr(0, dash + 1)), std::string(name.substr(dot)), *number,
-                   *count};
-}
 
 /// "`a`, `b`, `c` and 4 more".
 std::string list_of(const std::vector<std::string_view>& names) {

@@ -39,6 +39,22 @@ std::optional<std::uint64_t> leading_number(std::string_view text) {
   return number;
 }
 
+/// Python's `int` of bytes: spaces around it, a sign, digits that single underscores may part.
+bool is_python_integer(std::string_view text) {
+  constexpr std::string_view kSpaces = " \t\n\v\f\r";
+  const std::size_t begin = text.find_first_not_of(kSpaces);
+  if (begin == std::string_view::npos) return false;
+  text = text.substr(begin, text.find_last_not_of(kSpaces) - begin + 1);
+  if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
+  bool after_digit = false;
+  for (const char c : text) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit && !(c == '_' && after_digit)) return false;
+    after_digit = digit;
+  }
+  return after_digit;
+}
+
 std::string version_problem(const std::string& text) {
   const std::optional<std::uint64_t> version = leading_number(text);
   if (!version) return fmt::format("the version is \"{}\", no number", text.substr(0, 64));
@@ -79,6 +95,11 @@ std::vector<Fault> refused_records(ByteView archive, const ZipDirectory& zip,
     const Member& member = zip.members[*id];
     const std::optional<std::string> text = record_text(archive, member, limits);
     if (text && !is_utf8(*text)) refuse(member, "the id of the contents is no UTF-8");
+  }
+  if (const auto id = find_member(zip, ".storage_alignment")) {
+    const Member& member = zip.members[*id];
+    const std::optional<std::string> text = record_text(archive, member, limits);
+    if (text && !is_python_integer(*text)) refuse(member, "the alignment of storages is no number");
   }
   return faults;
 }

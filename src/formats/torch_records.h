@@ -12,7 +12,8 @@ namespace torchvet {
 
 /// Why torch's loaders of Python refuse an archive before they build anything from it, whatever it
 /// holds: a member outside the archive's folder, a name that is no UTF-8, a version that is no
-/// number or that no reader knows, an id that is no UTF-8. At most one fault of each sort
+/// number or that no reader knows, an id that is no UTF-8, an alignment
+/// that is no number. At most one fault of each sort
 /// (kArchiveRefused), with the name of the member where one is to blame. A missing version is left
 /// to the reader of the format. `torch.jit.load` minds the version only.
 [[nodiscard]] std::vector<Fault> refused_records(ByteView archive, const ZipDirectory& zip,

@@ -27,6 +27,11 @@ StorageId ZipStorages::resolve(const StorageRequest& request) {
     }
     return known->second;
   }
+  if (request.has_sixth_part) {
+    faults_.add(ErrorCode::kStorageBadReference, request.offset,
+                "storage \"" + request.key +
+                    "\" is named in six parts, which torch.load refuses in an archive");
+  }
   Storage storage;
   storage.key = request.key;
   storage.dtype = request.dtype;

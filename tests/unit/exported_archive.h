@@ -96,6 +96,7 @@ struct Archive {
   std::string model_json = sound_model();
   std::string weights = entry("fc.w", "weight_0", meta({"2", "2"}, {"2", "1"}));
   std::string constants;
+  std::string sample_inputs;
   std::vector<std::pair<std::string, std::string>> more;  ///< further members
 };
 
@@ -106,7 +107,9 @@ inline std::string bytes_of(const Archive& archive) {
       .add("net/data/constants/model_constants_config.json",
            "{\"config\": {" + archive.constants + "}}")
       .add("net/models/model.json", archive.model_json)
-      .add("net/archive_format", "pt2");
+      .add("net/data/sample_inputs/model.pt", archive.sample_inputs)
+      .add("net/archive_format", "pt2")
+      .add("net/archive_version", "0");
   for (const auto& [name, data] : archive.more) zip.add("net/" + name, data);
   return zip.build();
 }

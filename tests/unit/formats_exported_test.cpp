@@ -232,8 +232,8 @@ TEST_CASE("Records that are pickles are read as such") {
   archive.constants = entry("helper", "custom_obj_0", "null", true);
   archive.more = {{"data/weights/weight_1", "cos\nsystem\n(Vecho\ntR."},
                   {"data/constants/custom_obj_0", "N."},
-                  {"data/sample_inputs/model.pt", "(t."},
                   {"data/sample_inputs/broken.pt", "("}};
+  archive.sample_inputs = "(t.";
   const Artifact artifact = read(archive);
   CHECK(artifact.pickles.size() == 4);
   const auto runs = [](const PickleProgram& pickle) { return !pickle.calls.empty(); };
@@ -249,6 +249,7 @@ TEST_CASE("Several models of one archive are kept apart") {
                   {"data/weights/other_weights_config.json",
                    "{\"config\": {" + entry("fc.w", "weight_0", meta({"4"}, {"1"})) + "}}"},
                   {"data/constants/other_constants_config.json", R"({"config": {}})"},
+                  {"data/sample_inputs/other.pt", ""},
                   {"models/broken.json", "{"}};
   const Artifact artifact = read(archive);
   CHECK(faults_of(artifact) == Names{"json-invalid"});

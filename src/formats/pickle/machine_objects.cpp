@@ -3,10 +3,23 @@
 // class, a persistent object) is recorded as a Call of kind kChange, for changing `os.environ` or a
 // class is as much an effect as calling a function.
 
+#include <algorithm>
+
 #include "formats/pickle/machine_state.h"
 #include "formats/pickle/python2_names.h"
 
 namespace torchvet {
+namespace {
+
+/// Python's `hash` takes no list, dict, set or bytearray.
+bool has_no_hash(const ObjectTree& tree, ObjectId id) {
+  if (tree.as<Object::List>(id) != nullptr || tree.as<Object::Dict>(id) != nullptr) return true;
+  if (const auto* set = tree.as<Object::Set>(id)) return !set->frozen;
+  const auto* bytes = tree.as<Object::Bytes>(id);
+  return bytes != nullptr && bytes->is_array;
+}
+
+}  // namespace
 
 bool PickleMachine::step_container(Opcode opcode) {
   std::size_t start = 0;
@@ -36,7 +49,7 @@ bool PickleMachine::step_container(Opcode opcode) {
     case Opcode::kDict:
       if (!pop_mark(start)) return false;
       if ((stack_.size() - start) % 2 != 0) return bad_target("pairs of keys and values");
-      return push_new(Object::Dict{take_pairs_from(start)});
+      return make_dict(take_pairs_from(start));
     case Opcode::kAppend: {
       ObjectId value = kNoObject;
       return pop(value) && top(id) && append_to(id, {value}, false);
@@ -282,8 +295,35 @@ bool PickleMachine::append_to(ObjectId target, std::vector<ObjectId> values, boo
   return bad_target(to_set ? "a set" : "a list");
 }
 
+/// A tuple that holds what has no hash has none either. What only a call would make is taken for
+/// hashable.
+bool PickleMachine::is_hashable(ObjectId id) const {
+  constexpr std::size_t kMostLooked = 1000;
+  if (has_no_hash(tree_, id)) return false;
+  if (tree_.as<Object::Tuple>(id) == nullptr) return true;
+  std::vector<ObjectId> pending = {id};
+  for (std::size_t i = 0; i < pending.size(); ++i) {
+    if (has_no_hash(tree_, pending[i])) return false;
+    const auto* tuple = tree_.as<Object::Tuple>(pending[i]);
+    if (tuple == nullptr || pending.size() + tuple->items.size() > kMostLooked) continue;
+    pending.insert(pending.end(), tuple->items.begin(), tuple->items.end());
+  }
+  return true;
+}
+
+bool PickleMachine::keys_are_hashable(const std::vector<std::pair<ObjectId, ObjectId>>& items) {
+  return std::all_of(items.begin(), items.end(),
+                     [&](const auto& item) { return is_hashable(item.first); }) ||
+         bad_target("keys that have a hash");
+}
+
+bool PickleMachine::make_dict(std::vector<std::pair<ObjectId, ObjectId>> items) {
+  return keys_are_hashable(items) && push_new(Object::Dict{std::move(items)});
+}
+
 bool PickleMachine::set_items(ObjectId target, std::vector<std::pair<ObjectId, ObjectId>> items) {
   if (Object::Dict* dict = object<Object::Dict>(target)) {
+    if (!keys_are_hashable(items)) return false;
     dict->items.insert(dict->items.end(), items.begin(), items.end());
     return true;
   }

@@ -241,6 +241,9 @@ class PickleMachine {
   bool build();
   bool note_change(ObjectId target, Object::Call change);
   bool append_to(ObjectId target, std::vector<ObjectId> values, bool to_set);
+  [[nodiscard]] bool is_hashable(ObjectId id) const;
+  bool keys_are_hashable(const std::vector<std::pair<ObjectId, ObjectId>>& items);
+  bool make_dict(std::vector<std::pair<ObjectId, ObjectId>> items);
   bool set_items(ObjectId target, std::vector<std::pair<ObjectId, ObjectId>> items);
   bool store_element(ObjectId target, std::pair<ObjectId, ObjectId> item);
 

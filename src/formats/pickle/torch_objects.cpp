@@ -85,6 +85,7 @@ std::optional<StorageRequest> storage_request(const ObjectTree& tree, ObjectId i
   if (!location) return std::nullopt;
   request.location = *location;
   request.numel = static_cast<std::uint64_t>(*numel);
+  request.has_sixth_part = fields.size() == 6;
   if (fields.size() == 6 && !tree.as<Object::None>(fields[5])) {
     const std::span<const ObjectId> view = arguments_of(tree, fields[5]);
     if (view.size() != 3) return std::nullopt;

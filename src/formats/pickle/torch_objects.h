@@ -24,6 +24,7 @@ struct StorageRequest {
     std::uint64_t numel = 0;
   };
   std::optional<View> view;
+  bool has_sixth_part = false;  ///< as only the legacy format writes it
   std::uint64_t offset = 0;  ///< where in the file the pickle says so
 };
 
