@@ -26,9 +26,19 @@ find_path(LibTorch_INCLUDE_DIR torch/csrc/jit/serialization/import_source.h
 find_library(LibTorch_CPU_LIBRARY torch_cpu PATHS "${TORCHVET_LIBTORCH}/lib" NO_DEFAULT_PATH)
 find_library(LibTorch_C10_LIBRARY c10 PATHS "${TORCHVET_LIBTORCH}/lib" NO_DEFAULT_PATH)
 
+# Its release, as its headers tell it: "2.13".
+set(LibTorch_VERSION "")
+if(EXISTS "${LibTorch_INCLUDE_DIR}/torch/headeronly/version.h")
+  file(STRINGS "${LibTorch_INCLUDE_DIR}/torch/headeronly/version.h" torch_numbers
+       REGEX "^#define TORCH_VERSION_(MAJOR|MINOR) ")
+  string(REGEX REPLACE "[^0-9]*([0-9]+)[^0-9]+([0-9]+).*" "\\1.\\2" LibTorch_VERSION
+         "${torch_numbers}")
+endif()
+
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
   REQUIRED_VARS LibTorch_CPU_LIBRARY LibTorch_C10_LIBRARY LibTorch_INCLUDE_DIR
+  VERSION_VAR LibTorch_VERSION
   REASON_FAILURE_MESSAGE "there is no LibTorch in TORCHVET_LIBTORCH=${TORCHVET_LIBTORCH}")
 
 if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)

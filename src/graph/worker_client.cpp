@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "graph/graph_codec.h"
+#include "graph/python_torch.h"
 #include "graph/worker_process.h"
 
 namespace torchvet {
@@ -41,6 +42,11 @@ Result<std::string> find_program(const std::string& given) {
   }
   return fail(ErrorCode::kWorkerMissing, 0,
               "the graph worker torchvet-graph is not installed (looked for " + looked + ")");
+}
+
+/// The prefix under which a worker in PREFIX/libexec/torchvet is installed.
+std::filesystem::path prefix_of(const std::string& program) {
+  return std::filesystem::path(program).parent_path().parent_path().parent_path();
 }
 
 /// Code that calls a module through an interface does not say of what class it is; the pickle does.
@@ -153,12 +159,16 @@ struct GraphWorker::Impl {
   std::string given;
   std::string libtorch;
   WorkerProcess process;
+  std::filesystem::path prefix;      ///< of the environment that the worker is installed in
+  std::vector<PythonTorch> torches;  ///< of that environment
 
   Result<void> ensure_started() {
     if (process.running()) return {};
     const Result<std::string> program = find_program(given);
     if (!program) return tl::unexpected<Error>(program.error());
-    return process.start(*program);
+    prefix = prefix_of(*program);
+    torches = torches_below(prefix);
+    return process.start(*program, libraries_for_worker(torches));
   }
 
   Result<GraphReply> ask(const Artifact& artifact, const Limits& limits) {
@@ -169,6 +179,9 @@ struct GraphWorker::Impl {
     const Result<std::string> reply =
         process.exchange(encode_request(request_of(artifact, limits)), limits.worker_reply_bytes,
                          limits.worker_seconds);
+    if (!reply && process.not_loaded()) {
+      return fail(ErrorCode::kWorkerFailed, 0, why_not_loaded(prefix, torches));
+    }
     if (!reply) return tl::unexpected<Error>(reply.error());
     Result<GraphReply> decoded =
         decode_reply(*reply, script.code.size(), script.constants.size(), limits);

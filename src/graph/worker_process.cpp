@@ -24,12 +24,20 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kHeader = sizeof(std::uint64_t);
 constexpr std::size_t kChunk = 1 << 16;
 
+/// What the dynamic loader ends a program with whose libraries it cannot load.
+constexpr int kNotLoaded = 127;
+
 /// What the child keeps of the environment: where its libraries are, and how a sanitizer is set.
-std::vector<std::string> child_environment() {
+/// What the user says of libraries counts before `libraries`.
+std::vector<std::string> child_environment(const std::string& libraries) {
   std::vector<std::string> kept = {"LC_ALL=C", "OMP_NUM_THREADS=1"};
-  for (const char* name : {"LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS"}) {
+  for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name)) kept.push_back(std::string(name) + "=" + value);
   }
+  const char* given = std::getenv("LD_LIBRARY_PATH");
+  std::string path = given == nullptr ? "" : given;
+  if (!libraries.empty()) path += (path.empty() ? "" : ":") + libraries;
+  if (!path.empty()) kept.push_back("LD_LIBRARY_PATH=" + path);
   return kept;
 }
 
@@ -89,8 +97,9 @@ Ready receive(int fd, std::uint64_t size, std::string& bytes, Clock::time_point 
 
 }  // namespace
 
-Result<void> WorkerProcess::start(const std::string& program) {
+Result<void> WorkerProcess::start(const std::string& program, const std::string& libraries) {
   stop();
+  not_loaded_ = false;
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
     return fail(ErrorCode::kWorkerFailed, 0, std::string("no pipe: ") + std::strerror(errno));
@@ -102,7 +111,7 @@ Result<void> WorkerProcess::start(const std::string& program) {
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
   std::string name = program;
   char* arguments[] = {name.data(), nullptr};
-  std::vector<std::string> environment = child_environment();
+  std::vector<std::string> environment = child_environment(libraries);
   std::vector<char*> pointers;
   for (std::string& variable : environment) pointers.push_back(variable.data());
   pointers.push_back(nullptr);
@@ -168,6 +177,7 @@ std::string WorkerProcess::stop() {
     }
   }
   pid_ = -1;
+  not_loaded_ = WIFEXITED(status) && WEXITSTATUS(status) == kNotLoaded;
   return describe_end(status);
 }
 
