@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/config_keys.h"
 #include "cli/deadline.h"
 #include "cli/exit_code.h"
 #include "cli/inputs.h"
@@ -49,9 +50,12 @@ ValuePlan plan_of(const Artifact& artifact, const std::vector<Part>& parts, Quan
 }
 
 Artifact prepare(const std::shared_ptr<Source>& source, const std::vector<Part>& parts,
-                 Quantities quantities, const Limits& limits, const Deadline& deadline) {
+                 Quantities quantities, TorchRelease release, const Limits& limits,
+                 const Deadline& deadline) {
   const bool graphs = asks(parts, Part::kGraph);
-  Artifact artifact = read_artifact(source, {limits, /*graphs=*/graphs});
+  ReadOptions reading = {limits, /*graphs=*/graphs};
+  if (asks(parts, Part::kLoaders)) reading.loaders_of = release;
+  Artifact artifact = read_artifact(source, reading);
   if (graphs && artifact.script && !deadline.over(artifact.gaps, "graphs")) {
     GraphWorker worker;
     worker.read_graphs(artifact, deadline.within(limits));
@@ -86,6 +90,12 @@ int run_inspect(const Options& options) {
     complain("inspect prints one file: `torchvet inspect PATH`");
     return kExitError;
   }
+  const std::string& target = options.target_torch;
+  if (!target.empty() && !is_torch_version(target)) {
+    complain("--target-torch: `" + target + "` is no version like 2.9");
+    return kExitError;
+  }
+  const TorchRelease release = release_from_text(target).value_or(kNewestTorch);
   const std::vector<Part> parts = parts_of(options);
   if (options.format == "dot" && (options.json || parts != std::vector<Part>{Part::kGraph})) {
     complain("--format dot draws graphs: `torchvet inspect --what graph --format dot PATH`");
@@ -102,7 +112,8 @@ int run_inspect(const Options& options) {
   }
   Quantities quantities = options.digests ? Quantities{kDigest} : 0;
   if (options.values) quantities |= kMoments | kSums | kFingerprint | kRows;
-  const Artifact artifact = prepare(*source, parts, quantities, *limits, Deadline(*timeout));
+  const Artifact artifact =
+      prepare(*source, parts, quantities, release, *limits, Deadline(*timeout));
   const std::string text = text_of(artifact, parts, options);
   if (!print(text)) return kExitError;
   if (interrupted()) return kExitInterrupted;

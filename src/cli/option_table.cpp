@@ -39,7 +39,7 @@ const std::vector<OptionRow>& option_table() {
        {"inference", "training", "resume"}},
       {"--target-device", "", "DEVICE", "device it will run on: cpu, cuda, ...", "Intent", kScan,
        &Options::target_device},
-      {"--target-torch", "", "X.Y", "torch version it will be loaded with", "Intent", kScan,
+      {"--target-torch", "", "X.Y", "torch version it will be loaded with", "Intent", kRead,
        &Options::target_torch},
 
       {"--fail-on",
@@ -112,11 +112,11 @@ const std::vector<OptionRow>& option_table() {
        "",
        "PARTS",
        "what to print (default: summary): summary, members, tensors, modules, graph, optimizer, "
-       "pickle",
+       "pickle, loaders",
        "Print",
        bit(Verb::kInspect),
        &Options::what,
-       {"summary", "members", "tensors", "modules", "graph", "optimizer", "pickle"}},
+       {"summary", "members", "tensors", "modules", "graph", "optimizer", "pickle", "loaders"}},
       {"--format",
        "",
        "FORMAT",

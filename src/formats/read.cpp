@@ -7,6 +7,7 @@
 #include "core/digest.h"
 #include "formats/archive.h"
 #include "formats/detect.h"
+#include "formats/loaders/predict.h"
 #include "formats/reader.h"
 #include "formats/shard_names.h"
 #include "formats/training_folder.h"
@@ -76,6 +77,9 @@ Artifact read_artifact(const std::shared_ptr<Source>& source, const ReadOptions&
   artifact.keep_alive.push_back(source);
   try {
     read_into(source, options, artifact);
+    if (options.loaders_of) {
+      predict_loaders(*source, *options.loaders_of, options.limits, artifact);
+    }
   } catch (const std::exception& problem) {
     // The limits allow more than this machine has.
     artifact.add_fault("",

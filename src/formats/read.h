@@ -1,12 +1,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/limits.h"
 #include "io/source.h"
 #include "model/artifact.h"
+#include "model/torch_release.h"
 
 namespace torchvet {
 
@@ -17,6 +19,8 @@ struct ReadOptions {
   bool graphs = true;
   /// Read every byte once: the checksums of all members of an archive, and the file's sha256.
   bool digest = false;
+  /// Predict what the loaders of this release would do with the file.
+  std::optional<TorchRelease> loaders_of;
 };
 
 /// Opens one file whatever it is: tells the format by content, lets that format's reader fill the

@@ -11,6 +11,7 @@
 #include "model/exported.h"
 #include "model/gap.h"
 #include "model/graph.h"
+#include "model/loaders.h"
 #include "model/member.h"
 #include "model/model_state.h"
 #include "model/module.h"
@@ -93,6 +94,8 @@ struct Artifact {
   std::optional<ExportedInfo> exported;
   std::vector<Graph> graphs;
   std::vector<TensorId> graph_constants;
+
+  std::vector<LoaderPrediction> loaders;  ///< when they were asked for
 
   std::vector<Fault> faults;
   std::vector<Gap> gaps;

@@ -8,7 +8,7 @@
 namespace torchvet {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Part>, 7> kNames = {{
+constexpr std::array<std::pair<std::string_view, Part>, 8> kNames = {{
     {"summary", Part::kSummary},
     {"members", Part::kMembers},
     {"tensors", Part::kTensors},
@@ -16,6 +16,7 @@ constexpr std::array<std::pair<std::string_view, Part>, 7> kNames = {{
     {"graph", Part::kGraph},
     {"optimizer", Part::kOptimizer},
     {"pickle", Part::kPickle},
+    {"loaders", Part::kLoaders},
 }};
 
 void add(Summary::Tensors& group, const Tensor& tensor) {

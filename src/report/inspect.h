@@ -21,6 +21,7 @@ enum class Part : std::uint8_t {
   kGraph,
   kOptimizer,
   kPickle,
+  kLoaders,
 };
 [[nodiscard]] std::string_view name_of(Part part);
 [[nodiscard]] std::optional<Part> part_from_name(std::string_view name);

@@ -273,6 +273,20 @@ Json pickle_part(const Artifact& artifact) {
   return out;
 }
 
+/// `opens` is null where it is not decided.
+Json loaders_part(const Artifact& artifact) {
+  Json out = Json::array();
+  for (const LoaderPrediction& prediction : artifact.loaders) {
+    Json one = {{"loader", text(prediction.loader)},
+                {"opens", nullptr},
+                {"error", text(prediction.error)},
+                {"remedy", text(prediction.remedy)}};
+    if (prediction.opens) one["opens"] = *prediction.opens;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
 }  // namespace
 
 Json inspect_json(const Artifact& artifact, const std::vector<Part>& parts) {
@@ -299,6 +313,9 @@ Json inspect_json(const Artifact& artifact, const std::vector<Part>& parts) {
         break;
       case Part::kPickle:
         out["pickle"] = pickle_part(artifact);
+        break;
+      case Part::kLoaders:
+        out["loaders"] = loaders_part(artifact);
         break;
     }
   }

@@ -276,6 +276,25 @@ std::string pickle_part(const Artifact& artifact) {
   return out;
 }
 
+std::string loaders_part(const Artifact& artifact) {
+  constexpr std::size_t kLongest = 4000;  // a remedy names everything that must be allowed
+  std::string out;
+  for (const LoaderPrediction& prediction : artifact.loaders) {
+    out += fmt::format("  {}: {}\n", shown(prediction.loader),
+                       !prediction.opens   ? "not decided"
+                       : *prediction.opens ? "opens"
+                                           : "fails");
+    if (!prediction.error.empty()) {
+      out += fmt::format("    {}  {}\n", prediction.opens ? "says" : "because",
+                         shown(prediction.error));
+    }
+    if (!prediction.remedy.empty()) {
+      out += fmt::format("    do  {}\n", escape_text(prediction.remedy, kLongest));
+    }
+  }
+  return out;
+}
+
 std::string part_text(const Artifact& artifact, Part part) {
   switch (part) {
     case Part::kSummary:
@@ -292,6 +311,8 @@ std::string part_text(const Artifact& artifact, Part part) {
       return optimizer_part(artifact);
     case Part::kPickle:
       return pickle_part(artifact);
+    case Part::kLoaders:
+      return loaders_part(artifact);
   }
   return "";
 }

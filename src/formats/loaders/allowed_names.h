@@ -1,0 +1,52 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "formats/pickle/python2_names.h"
+#include "model/torch_release.h"
+
+namespace torchvet {
+
+/// What a name of the restricted unpickler's table stands for.
+enum class AllowedKind : std::uint8_t {
+  kClass,
+  kFunction,
+  kDType,
+  kQScheme,
+  kStorageType,  ///< an object of torch with the element type, in place of the storage class
+  kTensorType,   ///< torch.FloatTensor and its like
+};
+
+struct AllowedName {
+  AllowedKind kind;
+  std::string_view name;
+  TorchRelease since;
+  TorchRelease until;  ///< the first without it; {0, 0} when there is none
+};
+
+/// Releases whose restricted unpickler is known, ascending.
+inline constexpr std::array<TorchRelease, 4> kKnownUnpicklers = {
+    {{2, 6}, {2, 9}, {2, 13}, {2, 15}}};
+
+/// What torch's unpickler makes of a name in the spelling of Python 2: it maps far fewer than
+/// pickle.
+[[nodiscard]] PythonName name_for_torch(std::string_view module, std::string_view name);
+
+/// The entry of "module.name" in the table of a known release; null when it has none.
+[[nodiscard]] const AllowedName* find_allowed(std::string_view full_name, TorchRelease release);
+
+/// Why torch's restricted unpickler refuses the GLOBAL, in its own words; empty when it does not.
+/// It is true of a process that has imported torch and nothing that adds to the list.
+[[nodiscard]] std::string refusal_of_global(std::string_view module, std::string_view name,
+                                            TorchRelease release);
+
+/// Modules of which no name can be allowed.
+[[nodiscard]] bool is_blocked_module(std::string_view module);
+
+/// Whether `import torch` itself adds the name to what users allowed.
+[[nodiscard]] bool is_allowed_by_import(std::string_view full_name, TorchRelease release);
+
+}  // namespace torchvet

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "formats/loaders/allowed_names.h"
+#include "model/dtype.h"
+
+namespace torchvet {
+
+using LoadedId = std::uint32_t;
+
+enum class LoadedKind : std::uint8_t {
+  kNone,
+  kBool,    ///< `number`
+  kInt,     ///< `number`
+  kBigInt,  ///< `text`: two's complement, little-endian, more than 8 bytes
+  kFloat,
+  kComplex,
+  kText,   ///< `text`: UTF-8 in which surrogates may be
+  kBytes,  ///< contents not kept
+  kByteArray,
+  kTuple,  ///< `items`
+  kSize,   ///< `items`: torch.Size
+  kList,   ///< `items`
+  kSet,
+  kDict,         ///< `items`: key, value, key, value, ...
+  kOrderedDict,  ///< the same
+  kCounter,      ///< the same
+  kDevice,
+  kLayout,   ///< `text`: "torch.strided"
+  kStorage,  ///< `number`: index of a storage
+  kTensor,   ///< `number`: index of a tensor
+  kParameter,
+  kGlobal,   ///< `allowed`
+  kForeign,  ///< what this machine does not follow: no decision may rest on it
+};
+
+/// What the restricted unpickler has on its stack, as far as a decision can depend on it.
+struct Loaded {
+  LoadedKind kind = LoadedKind::kNone;
+  std::int64_t number = 0;
+  std::string_view text;
+  std::vector<LoadedId> items;
+  const AllowedName* allowed = nullptr;
+};
+
+struct LoadedStorage {
+  DType dtype = DType::kUnknown;
+  std::uint64_t bytes = 0;
+  bool is_meta = false;
+  bool can_grow = false;
+};
+
+struct LoadedTensor {
+  DType dtype = DType::kUnknown;
+  std::vector<std::int64_t> size;
+};
+
+}  // namespace torchvet

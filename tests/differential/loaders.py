@@ -1,0 +1,373 @@
+#!/usr/bin/env python3
+"""What torchvet says of a loader is what that loader does.
+
+    loaders.py --program TORCHVET [--random 300] [--seed 1] [--keep FOLDER] [FILE...]
+
+Makes files of every kind that torch.load meets (state_dicts, checkpoints, objects, streams of before
+1.6, archives with a record missing, files that are no checkpoints), and pickles drawn at random from the
+names and opcodes that torch's restricted unpickler knows. Each is loaded in a child process, and
+`torchvet inspect --what loaders` must agree: where it says that the file opens, it does; where it says
+that it fails, it raises that exception with that text. Where it says that it cannot decide, nothing is
+compared, but of the made files at most UNDECIDED may be undecided, and of the random ones half.
+
+Without torch nothing can be compared: exit 77, which CTest counts as skipped."""
+
+import argparse
+import collections
+import io
+import json
+import os
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+LOADER = "torch.load(weights_only=True)"
+UNDECIDED = 30
+
+
+# ---- torch, in a process of its own -----------------------------------------------------------------
+
+
+def serve() -> None:
+    """Reads paths, writes the exception and its text, or null when the file opens."""
+    import warnings
+
+    import torch
+
+    warnings.simplefilter("ignore")
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        try:
+            torch.load(json.loads(line), weights_only=True)
+            answer = None
+        except BaseException as problem:  # whatever a file makes the loader raise
+            answer = [type(problem).__name__, str(problem)]
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+class Torch:
+    def __init__(self) -> None:
+        self.process: subprocess.Popen | None = None
+
+    def load(self, path: pathlib.Path) -> list | None:
+        if self.process is None:
+            self.process = subprocess.Popen([sys.executable, "-B", __file__, "--serve"], text=True,
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=subprocess.DEVNULL)
+        print(json.dumps(str(path)), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        if line:
+            return json.loads(line)
+        self.process.wait()
+        self.process = None
+        return ["death of the process", ""]
+
+
+def predicted(program: str, path: pathlib.Path) -> dict:
+    run = subprocess.run([program, "inspect", "--isolated", "--what", "loaders", "--format", "json",
+                          "--allow-incomplete", str(path)], capture_output=True, check=False, timeout=60)
+    if run.returncode != 0:
+        raise RuntimeError(f"{path.name}: exit {run.returncode}: {run.stderr.decode()}")
+    found = [one for one in json.loads(run.stdout)["loaders"] if one["loader"] == LOADER]
+    if len(found) != 1:
+        raise RuntimeError(f"{path.name}: {len(found)} predictions for {LOADER}")
+    return found[0]
+
+
+def difference(said: dict, does: list | None) -> str:
+    if said["opens"] is None:
+        return ""
+    if said["opens"]:
+        return "" if does is None and not said["error"] else f"said to open; torch: {does}"
+    if does is None:
+        return f"said to fail ({said['error']}); torch opens it"
+    exception, _, text = said["error"].partition(": ")
+    if exception.rpartition(".")[2] != does[0] or text.rstrip() not in does[1]:
+        return f"said: {said['error']}; torch: {does[0]}: {does[1][-600:]}"
+    return ""
+
+
+# ---- made files -------------------------------------------------------------------------------------
+
+
+class User:
+    def __init__(self) -> None:
+        self.a = 1
+
+
+class Reduces:
+    """Pickled as a call, with whatever arguments."""
+
+    def __init__(self, *reduced) -> None:
+        self.reduced = reduced
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def objects() -> dict:
+    """What is saved with torch.save in the zip format."""
+    import argparse as arguments
+    import datetime
+    import decimal
+    import fractions
+    import functools
+    import pathlib as paths
+    import re
+    import types
+    import uuid
+
+    import numpy
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    adam = torch.optim.AdamW(net.parameters(), 1e-3)
+    net(torch.randn(5, 4)).sum().backward()
+    adam.step()
+    state = net.state_dict()
+    shared = torch.ones(3)
+    cycle_list: list = []
+    cycle_list.append(cycle_list)
+    cycle_dict: dict = {}
+    cycle_dict["self"] = cycle_dict
+    cycle_tuple: list = []
+    outer = (cycle_tuple,)
+    cycle_tuple.append(outer)
+    with_attribute = torch.ones(2)
+    with_attribute.note = 3
+    parameter = nn.Parameter(torch.ones(2))
+    noted = nn.Parameter(torch.ones(2))
+    noted.note = 3
+    made = {
+        "tensor": torch.arange(4.0), "view": torch.arange(10.0)[2:5], "zero_elements": torch.empty(0),
+        "shared": [shared] * 2, "scalar": torch.tensor(3.0), "transposed": torch.ones(2, 3).t(),
+        "conj": torch.ones(2, dtype=torch.complex64).conj(), "neg": torch.ones(2, dtype=torch.complex64)
+        .conj().imag, "requires_grad": torch.ones(2, requires_grad=True), "state_dict": state,
+        "state_dict_plain": dict(state), "optimizer": {"model": state, "optimizer": adam.state_dict(),
+                                                       "epoch": 3},
+        "scheduler": torch.optim.lr_scheduler.StepLR(adam, 2).state_dict(),
+        "one_cycle": torch.optim.lr_scheduler.OneCycleLR(adam, 0.1, 10).state_dict(),
+        "lambda": torch.optim.lr_scheduler.LambdaLR(adam, lambda step: 1.0).state_dict(),
+        "parameter": parameter, "parameter_attribute": noted, "tensor_attribute": with_attribute,
+        "buffer": nn.Buffer(torch.ones(2)), "uninitialised": nn.UninitializedParameter(),
+        "module": nn.Linear(2, 2), "sequential": net, "user": User(), "function": serve, "class": User,
+        "numpy_array": numpy.ones(2), "numpy_scalar": numpy.float64(1.5), "numpy_dtype":
+        numpy.dtype("float32"), "numpy_key": {numpy.int64(3): 1}, "namespace": arguments.Namespace(a=1),
+        "simple_namespace": types.SimpleNamespace(a=1), "path": paths.PurePosixPath("/a"), "datetime":
+        datetime.datetime(2020, 1, 1), "timedelta": datetime.timedelta(1), "decimal":
+        decimal.Decimal("1.5"), "uuid": uuid.UUID(int=1), "fraction": fractions.Fraction(1, 2), "regular":
+        re.compile("a"), "partial": functools.partial(len), "set": {1, 2}, "set_empty": set(), "counter":
+        collections.Counter("aab"), "counter_empty": collections.Counter(), "ordered":
+        collections.OrderedDict(a=1), "complex": 1 + 2j, "bytearray": bytearray(b"ab\xff"),
+        "bytearray_empty": bytearray(), "bytes": b"ab\xff", "bytes_empty": b"", "frozenset":
+        frozenset({1}), "slice": slice(1, 2), "range": range(3), "none_type": type(None), "int_type": int,
+        "ellipsis": ..., "not_implemented": NotImplemented, "defaultdict":
+        collections.defaultdict(list, a=[1]), "deque": collections.deque([1]), "chainmap":
+        collections.ChainMap({"a": 1}), "big_int": 1 << 70, "int_2040": 1 << 2030, "huge_int": 1 << 3000,
+        "long_text": "x" * 300, "surrogate": "\ud800", "nan": float("nan"), "none": None, "nested_tuples":
+        ((), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)), "negative": [-1, -(1 << 40), 1 << 62], "keys":
+        {(1, "a"): 1, None: 2, 1.5: 3, True: 4}, "dtype": torch.float32, "device": torch.device("cuda:1"),
+        "device_cpu": torch.device("cpu"), "size": torch.Size([1, 2]), "layout": torch.strided, "qscheme":
+        torch.per_tensor_affine, "generator": torch.Generator(), "untyped": torch.UntypedStorage(3),
+        "coo": torch.eye(3).to_sparse(), "csr": torch.eye(3).to_sparse_csr(), "meta":
+        torch.ones(2, device="meta"), "cycle_list": cycle_list, "cycle_dict": cycle_dict,
+        "cycle_inner": cycle_tuple, "cycle_outer": outer,
+        "system": Reduces(os.system, ("true",)), "eval": Reduces(eval, ("1",)), "printer":
+        Reduces(print, ("a",)), "from_bytes": Reduces(torch.storage._load_from_bytes, (b"",)),
+        "bad_layout": Reduces(torch.serialization._get_layout, ("torch.nope",)), "too_few":
+        Reduces(torch._utils._rebuild_tensor_v2, (1, 2)), "too_many":
+        Reduces(torch._utils._rebuild_parameter, (1, 2, 3, 4)), "dtype_called": Reduces(torch.Size, ((1,),)),
+    }
+    for name in ("float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "bfloat16", "float16", "complex64",
+                 "complex32", "uint16", "uint32", "uint64", "bool", "int8"):
+        made[f"dtype_{name}"] = torch.empty(2, dtype=getattr(torch, name))
+    return made
+
+
+def save_objects(folder: pathlib.Path) -> None:
+    import torch
+
+    for name, value in objects().items():
+        torch.save(value, folder / f"{name}.pt")
+    state = objects()["state_dict"]
+    for protocol in range(6):
+        torch.save(state, folder / f"protocol_{protocol}.pt", pickle_protocol=protocol)
+        torch.save([b"ab", None], folder / f"bytes_protocol_{protocol}.pt", pickle_protocol=protocol)
+    for name in ("state_dict", "tensor", "shared", "module", "optimizer", "set", "zero_elements", "user"):
+        torch.save(objects()[name], folder / f"stream_{name}.pt",
+                   _use_new_zipfile_serialization=False)
+    torch.save(state, folder / "stream_protocol_4.pt", pickle_protocol=4,
+               _use_new_zipfile_serialization=False)
+    net = objects()["module"]
+    torch.jit.save(torch.jit.script(net), folder / "script.pt")
+    torch.jit.save(torch.jit.trace(net, torch.ones(1, 2)), folder / "traced.pt")
+    torch.export.save(torch.export.export(net, (torch.ones(1, 2),)), folder / "exported.pt2")
+
+
+def edited(path: pathlib.Path, to: pathlib.Path, edit) -> None:
+    """The archive with what `edit` makes of each name and content: pairs of them."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(to, "w") as new:
+        for name in old.namelist():
+            for changed, content in edit(name, old.read(name)):
+                new.writestr(changed, content)
+
+
+def location_changed(location: str):
+    def edit(name: str, content: bytes):
+        old = b"X\x03\x00\x00\x00cpu"
+        new = b"X" + struct.pack("<I", len(location)) + location.encode()
+        return [(name, content.replace(old, new) if name.endswith("data.pkl") else content)]
+
+    return edit
+
+
+def make_archives(folder: pathlib.Path) -> None:
+    sound = folder / "tensor.pt"
+
+    def drop(ending: str):
+        return lambda name, content: [] if name.endswith(ending) else [(name, content)]
+
+    def replace(ending: str, by: bytes):
+        return lambda name, content: [(name, by if name.endswith(ending) else content)]
+
+    edits = {
+        "no_pickle": drop("data.pkl"), "no_version": drop("version"), "no_storage": drop("data/0"),
+        "no_byteorder": drop("byteorder"), "version_3": replace("version", b"3\n"),
+        "version_10": replace("version", b"10\n"), "version_11": replace("version", b"11\n"),
+        "version_text": replace("version", b"abc\n"), "version_0": replace("version", b"0\n"),
+        "byteorder_wrong": replace("byteorder", b"middle"), "short": replace("data/0", b"\0" * 12),
+        "long": replace("data/0", b"\0" * 20), "empty_storage": replace("data/0", b""),
+        "flat": lambda name, content: [(name.rpartition("/")[2], content)],
+        "renamed": lambda name, content: [("other/" + name.partition("/")[2], content)],
+        "upper_case": lambda name, content: [(name.replace("data.pkl", "DATA.PKL"), content)],
+        "constants": lambda name, content: [(name, content)] + [("tensor/constants.pkl", b"")]
+        * (name == "tensor/version"),
+    }
+    for location in ("cuda", "cuda:0", "cuda:1", "xpu:0", "mtia:0", "hpu", "privateuseone:0", "mps",
+                     "mps:0", "npu:0", "xla:0", "cpu:0", "", "CUDA:0", "foo", "meta"):
+        edits["location_" + location.replace(":", "_")] = location_changed(location)
+    for name, edit in edits.items():
+        edited(sound, folder / f"archive_{name}.pt", edit)
+    with zipfile.ZipFile(sound) as old, zipfile.ZipFile(folder / "archive_apple.pt", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+        new.writestr("__MACOSX/._data.pkl", b"")
+
+
+def make_others(folder: pathlib.Path) -> None:
+    import numpy
+    import pickle
+    import tarfile
+
+    import torch
+
+    content = (folder / "state_dict.pt").read_bytes()
+    stream = (folder / "stream_state_dict.pt").read_bytes()
+    others = {
+        "lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 12\n",
+        "html": b"<!DOCTYPE html><html></html>", "newline": b"\n\n", "json": b'{"a": 1}', "not_found":
+        b"Not Found", "entry": b"Entry not found", "empty": b"", "bom": b"\xef\xbb\xbfa", "gzip":
+        b"\x1f\x8b\x08", "xz": b"\xfd7zXZ\0", "bzip2": b"BZh91AY", "zstd": b"\x28\xb5\x2f\xfd", "seven":
+        b"7z\xbc\xaf", "rar": b"Rar!\x1a\x07", "gguf": b"GGUF\3\0\0\0", "hdf5": b"\x89HDF\r\n", "onnx":
+        b"\x08\x07\x12", "elf": b"\x7fELF", "pdf": b"%PDF-1.4", "png": b"\x89PNG", "zeros": bytes(4096),
+        "few_zeros": bytes(100), "empty_zip": b"PK\5\6" + bytes(18), "leading": b"a" + content,
+        "pickle_2": pickle.dumps({"a": 1}, 2), "pickle_4": pickle.dumps({"a": 1}, 4), "pickle_state":
+        pickle.dumps(objects()["tensor"], 2), "pickle_int": pickle.dumps(3, 2), "truncated_pickle":
+        pickle.dumps(["a", 1.5, 300, 1 << 40, "b" * 300], 2)[:-20],
+    }
+    for cut in (2, 3, 4, 20, 21, 30, len(content) // 4, len(content) // 2, len(content) - 100,
+                len(content) - 22, len(content) - 1):
+        others[f"cut_{cut}"] = content[:cut]
+    for cut in (1, 5, 14, 20, 40, 100, 200, 300, 400, len(stream) // 2, len(stream) - 60,
+                len(stream) - 20, len(stream) - 5, len(stream) - 1):
+        others[f"stream_cut_{cut}"] = stream[:cut]
+    others["stream_protocol_1000"] = stream.replace(b"M\xe9\x03", b"M\xe8\x03", 1)
+    others["stream_magic"] = stream.replace(b"\x6c\xfc\x9c", b"\x6c\xfc\x9d", 1)
+    for name, data in others.items():
+        (folder / f"other_{name}.bin").write_bytes(data)
+    numpy.savez(folder / "other_numpy.npz", a=numpy.ones(2))
+    numpy.save(folder / "other_numpy.npy", numpy.ones(2))
+    (folder / "other_zip.safetensors").write_bytes(content)
+    with tarfile.open(folder / "other_tar.pt", "w") as tar:
+        for name in ("storages", "tensors", "pickle"):
+            member = tarfile.TarInfo(name)
+            member.size = 3
+            tar.addfile(member, io.BytesIO(b"abc"))
+    try:
+        from safetensors.torch import save_file
+    except ImportError:
+        return
+    save_file({"a": torch.ones(2)}, folder / "other_good.safetensors")
+    save_file({"a": torch.ones(2)}, folder / "other_named.pt")
+
+
+# ---- all of them --------------------------------------------------------------------------------------
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--random", type=int, default=300, help="pickles drawn at random")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=pathlib.Path, help="where the files are left")
+    parser.add_argument("files", nargs="*", type=pathlib.Path)
+    options = parser.parse_args()
+    if options.serve:
+        serve()
+        return 0
+    try:
+        import numpy  # noqa: F401
+        import torch
+    except ImportError as problem:
+        print(f"skipped: {problem}")
+        return 77
+    if not torch.__version__.startswith("2.13.") or torch.cuda.is_available():
+        print("skipped: the predictions are compared with torch 2.13 on a machine without a GPU")
+        return 77
+
+    import loader_pickles
+
+    differing, asked = 0, Torch()
+    with tempfile.TemporaryDirectory() as name:
+        folder = options.keep or pathlib.Path(name)
+        made, drawn = folder / "made", folder / "drawn"
+        for part in (made, drawn):
+            part.mkdir(parents=True, exist_ok=True)
+        save_objects(made)
+        make_archives(made)
+        make_others(made)
+        drawer = loader_pickles.Drawer(random.Random(options.seed))
+        for number in range(options.random):
+            drawer.archive(drawn / f"{number}.pt")
+        for what, paths, limit in (("made", sorted(made.iterdir()), UNDECIDED),
+                                   ("random", sorted(drawn.iterdir()), options.random // 2),
+                                   ("given", options.files, len(options.files))):
+            counts: collections.Counter = collections.Counter()
+            for path in paths:
+                said, does = predicted(options.program, path), asked.load(path)
+                wrong = difference(said, does)
+                if wrong:
+                    differing += 1
+                    print(f"{what} {path.name}: {wrong}")
+                counts[{True: "open", False: "fail", None: "undecided"}[said["opens"]]] += 1
+                if said["opens"] is None and what != "random":
+                    print(f"{what} {path.name}: undecided: {said['error']}; torch: {does}"[:300])
+            print(f"{what}: {len(paths)} files: {dict(counts)}")
+            if counts["undecided"] > limit:
+                print(f"{what}: more than {limit} undecided")
+                differing += 1
+    print(f"{differing} differ")
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
