@@ -9,8 +9,8 @@ namespace {
 constexpr std::string_view kDoc = R"md(
 ## What it does
 Reports a shard that the index of a sharded checkpoint names and that is not beside it, and one in whose
-place something else lies: a Git LFS pointer, a web page, another format. So are shards that lie beside
-each other without an index: `from_pretrained` looks for the index, not for them.
+place something else lies: a Git LFS pointer, a web page, another format. Also shards that lie beside each
+other without an index: `from_pretrained` looks for the index, not for them.
 
 ## Why it matters
 Loading fails, or worse: some loaders only warn about missing names and leave those layers as they were
@@ -26,7 +26,8 @@ model-00002-of-00004.safetensors: the shard is missing
 Fetch the file again. When the checkpoint was sharded anew, remove the old index and shards first.
 
 ## Limits
-One shard that lies alone is not judged. It looks beside the index only; in a training checkpoint that is a folder, at the parts that are there.
+It looks beside the index only; in a training checkpoint that is a folder, at the parts that are there.
+One shard that lies alone is not judged.
 Whether a shard is whole is said by FMT001, whether it holds what the index expects by FMT009.
 
 ## References

@@ -1,7 +1,8 @@
 // A wheel installs torchvet as bin/torchvet and libexec/torchvet/torchvet-graph of a Python
-// environment, and brings no LibTorch: the worker loads the one of the environment's own torch. Where
-// that lies is told by the folders alone; its version by torch/version.py, which is read as text.
-// Another release has other symbols and layouts, so it is named in the report and never loaded.
+// environment, and brings no LibTorch: the worker loads the one of the environment's own torch.
+// Where that lies is told by the folders alone; its version by torch/version.py, which is read as
+// text. Another release has other symbols and layouts, so it is named in the report and never
+// loaded.
 #include "graph/python_torch.h"
 
 #include <fmt/format.h>

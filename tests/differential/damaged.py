@@ -17,7 +17,6 @@ Without torch nothing can be compared: exit 77, which CTest counts as skipped.""
 import argparse
 import collections
 import json
-import os
 import pathlib
 import random
 import resource
@@ -26,11 +25,12 @@ import subprocess
 import sys
 import tempfile
 
+import loader_process
+
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 EXIT_CODES = (0, 1, 2, 3)
 SECONDS, MIB = 2, 256
 LOADER_MEMORY = 8 << 30
-LOADER_SECONDS = 20
 
 
 # ---- the other side: torch's loaders, in a process of their own -------------------------------------
@@ -94,43 +94,25 @@ def load_distributed(path: pathlib.Path) -> dict:
     return facts_of(tensors_in(torch.load(joined)))
 
 
-def serve() -> None:
-    """Reads names of loaders and paths, writes what each gives."""
-    import warnings
+def answer_to(question: list) -> dict:
+    name, path = question
+    try:
+        return {"tensors": globals()[name](pathlib.Path(path))}
+    except BaseException as problem:  # whatever a damaged file makes a loader raise
+        return {"refuses": f"{type(problem).__name__}: {str(problem)[:300]}"}
 
-    warnings.simplefilter("ignore")
+
+def serve_loaders() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (LOADER_MEMORY, LOADER_MEMORY))
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
-    for line in sys.stdin:
-        name, path = json.loads(line)
-        try:
-            answer = {"tensors": globals()[name](pathlib.Path(path))}
-        except BaseException as problem:  # whatever a damaged file makes a loader raise
-            answer = {"refuses": f"{type(problem).__name__}: {str(problem)[:300]}"}
-        print(json.dumps(answer), file=answers, flush=True)
+    loader_process.serve(answer_to)
 
 
 class Loader:
     def __init__(self) -> None:
-        self.process: subprocess.Popen | None = None
+        self.process = loader_process.LoaderProcess(__file__)
 
     def ask(self, name: str, path: pathlib.Path) -> dict:
-        if self.process is None:
-            self.process = subprocess.Popen(
-                ["timeout", "600", sys.executable, "-B", __file__, "--serve"], stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            print(json.dumps([name, str(path)]), file=self.process.stdin, flush=True)
-            line = self.process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if line:
-            return json.loads(line)
-        self.process.kill()
-        self.process.wait()
-        self.process = None
-        return {"refuses": "the process of the loader died"}
+        return self.process.ask([name, str(path)], {"refuses": "the process of the loader died"})
 
 
 # ---- sound files ------------------------------------------------------------------------------------
@@ -252,7 +234,7 @@ def main() -> int:
     parser.add_argument("files", nargs="*", type=pathlib.Path, help="for torch.load")
     options = parser.parse_args()
     if options.serve:
-        serve()
+        serve_loaders()
         return 0
     try:
         import safetensors  # noqa: F401

@@ -25,6 +25,8 @@ import sys
 import tempfile
 import zipfile
 
+import loader_process
+
 LOADER = "torch.load(weights_only=True)"
 UNDECIDED = 30
 
@@ -32,40 +34,15 @@ UNDECIDED = 30
 # ---- torch, in a process of its own -----------------------------------------------------------------
 
 
-def serve() -> None:
-    """Reads paths, writes the exception and its text, or null when the file opens."""
-    import warnings
-
+def answer_to(path: str) -> list | None:
+    """The exception and its text, or null when the file opens."""
     import torch
 
-    warnings.simplefilter("ignore")
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for line in sys.stdin:
-        try:
-            torch.load(json.loads(line), weights_only=True)
-            answer = None
-        except BaseException as problem:  # whatever a file makes the loader raise
-            answer = [type(problem).__name__, str(problem)]
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-class Torch:
-    def __init__(self) -> None:
-        self.process: subprocess.Popen | None = None
-
-    def load(self, path: pathlib.Path) -> list | None:
-        if self.process is None:
-            self.process = subprocess.Popen([sys.executable, "-B", __file__, "--serve"], text=True,
-                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=subprocess.DEVNULL)
-        print(json.dumps(str(path)), file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if line:
-            return json.loads(line)
-        self.process.wait()
-        self.process = None
-        return ["death of the process", ""]
+    try:
+        torch.load(path, weights_only=True)
+    except BaseException as problem:  # whatever a file makes the loader raise
+        return [type(problem).__name__, str(problem)]
+    return None
 
 
 def predicted(program: str, path: pathlib.Path) -> dict:
@@ -157,7 +134,7 @@ def objects() -> dict:
         "lambda": torch.optim.lr_scheduler.LambdaLR(adam, lambda step: 1.0).state_dict(),
         "parameter": parameter, "parameter_attribute": noted, "tensor_attribute": with_attribute,
         "buffer": nn.Buffer(torch.ones(2)), "uninitialised": nn.UninitializedParameter(),
-        "module": nn.Linear(2, 2), "sequential": net, "user": User(), "function": serve, "class": User,
+        "module": nn.Linear(2, 2), "sequential": net, "user": User(), "function": answer_to, "class": User,
         "numpy_array": numpy.ones(2), "numpy_scalar": numpy.float64(1.5), "numpy_dtype":
         numpy.dtype("float32"), "numpy_key": {numpy.int64(3): 1}, "namespace": arguments.Namespace(a=1),
         "simple_namespace": types.SimpleNamespace(a=1), "path": paths.PurePosixPath("/a"), "datetime":
@@ -322,7 +299,7 @@ def main() -> int:
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
     if options.serve:
-        serve()
+        loader_process.serve(answer_to)
         return 0
     try:
         import numpy  # noqa: F401
@@ -336,7 +313,7 @@ def main() -> int:
 
     import loader_pickles
 
-    differing, asked = 0, Torch()
+    differing, asked = 0, loader_process.LoaderProcess(__file__)
     with tempfile.TemporaryDirectory() as name:
         folder = options.keep or pathlib.Path(name)
         made, drawn = folder / "made", folder / "drawn"
@@ -353,7 +330,7 @@ def main() -> int:
                                    ("given", options.files, len(options.files))):
             counts: collections.Counter = collections.Counter()
             for path in paths:
-                said, does = predicted(options.program, path), asked.load(path)
+                said, does = predicted(options.program, path), asked.ask(str(path), ["death of the process", ""])
                 wrong = difference(said, does)
                 if wrong:
                     differing += 1

@@ -77,6 +77,17 @@ bool has(const Names& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+/// Modules of which no name can be allowed.
+bool is_blocked_module(std::string_view module) {
+  constexpr std::array<std::string_view, 4> kBlocked = {"sys", "os", "posix", "nt"};
+  return has(kBlocked, module);
+}
+
+/// Whether `import torch` itself adds the name to what users allowed.
+bool is_allowed_by_import(std::string_view full_name, TorchRelease release) {
+  return (release < kNestedAllowedUntil && has(kNested, full_name)) || has(kMeshLayouts, full_name);
+}
+
 }  // namespace
 
 PythonName name_for_torch(std::string_view module, std::string_view name) {
@@ -95,15 +106,6 @@ const AllowedName* find_allowed(std::string_view full_name, TorchRelease release
   if (found == end || found->name != full_name || release < found->since) return nullptr;
   const bool gone = found->until != TorchRelease{} && release >= found->until;
   return gone ? nullptr : found;
-}
-
-bool is_blocked_module(std::string_view module) {
-  constexpr std::array<std::string_view, 4> kBlocked = {"sys", "os", "posix", "nt"};
-  return has(kBlocked, module);
-}
-
-bool is_allowed_by_import(std::string_view full_name, TorchRelease release) {
-  return (release < kNestedAllowedUntil && has(kNested, full_name)) || has(kMeshLayouts, full_name);
 }
 
 std::string refusal_of_global(std::string_view module, std::string_view name,

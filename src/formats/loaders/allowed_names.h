@@ -43,10 +43,4 @@ inline constexpr std::array<TorchRelease, 4> kKnownUnpicklers = {
 [[nodiscard]] std::string refusal_of_global(std::string_view module, std::string_view name,
                                             TorchRelease release);
 
-/// Modules of which no name can be allowed.
-[[nodiscard]] bool is_blocked_module(std::string_view module);
-
-/// Whether `import torch` itself adds the name to what users allowed.
-[[nodiscard]] bool is_allowed_by_import(std::string_view full_name, TorchRelease release);
-
 }  // namespace torchvet

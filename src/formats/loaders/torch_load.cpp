@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/checked.h"
 #include "formats/loaders/weights_only.h"
 #include "formats/zip.h"
 
@@ -49,12 +50,11 @@ class ZipRecords final : public StorageLoader {
           kRuntime,
           fmt::format("PytorchStreamReader failed locating file {}: file not found.", name));
     }
-    std::uint64_t bytes = 0;
-    if (__builtin_mul_overflow(question.numel, item_size(question.dtype), &bytes) ||
-        bytes > INT64_MAX) {
+    const auto wanted = checked_mul(question.numel, item_size(question.dtype));
+    if (!wanted || *wanted > INT64_MAX) {
       return LoadOutcome::undecided("the size of a storage overflows");
     }
-    const std::uint64_t size = zip_.members[*member].size;
+    const std::uint64_t bytes = *wanted, size = zip_.members[*member].size;
     if (size != bytes) {
       return LoadOutcome::fails(
           kRuntime, fmt::format("record size ({} bytes) does not match expected size ({} bytes",
@@ -224,14 +224,13 @@ class StreamStorages final : public StorageLoader {
     if (const auto known = made_.find(key); known != made_.end()) {
       return again(known->second, question.dtype, release_);
     }
-    std::uint64_t bytes = 0;
-    if (__builtin_mul_overflow(question.numel, item_size(question.dtype), &bytes) ||
-        bytes > file_.size()) {
+    const auto bytes = checked_mul(question.numel, item_size(question.dtype));
+    if (!bytes || *bytes > file_.size()) {
       return LoadOutcome::undecided("a storage is said to be larger than the file");
     }
     if (auto refused = refusal_of_location(question.location)) return std::move(*refused);
     if (question.location != "cpu") return LoadOutcome::undecided("a storage is on no CPU");
-    const LoadedStorage storage = {question.dtype, bytes, false, true};
+    const LoadedStorage storage = {question.dtype, *bytes, false, true};
     made_.emplace(key, storage);
     return storage;
   }

@@ -4,11 +4,14 @@
 #include "formats/loaders/weights_only.h"
 
 #include <fmt/format.h>
+#include <simdjson.h>
 
 #include <algorithm>
 #include <bit>
 #include <utility>
+#include <variant>
 
+#include "formats/pickle/literals.h"
 #include "formats/pickle/opcodes.h"
 
 namespace torchvet {
@@ -16,42 +19,7 @@ namespace {
 
 constexpr std::uint8_t code_of(Opcode opcode) { return static_cast<std::uint8_t>(opcode); }
 
-/// Whether Python decodes the bytes: UTF-8, with the surrogates U+D800 to U+DFFF only where
-/// "surrogatepass" lets them through.
-bool decodes(std::string_view text, bool surrogates) {
-  std::size_t i = 0;
-  const auto at = [&](std::size_t k) { return static_cast<std::uint8_t>(text[k]); };
-  while (i < text.size()) {
-    const std::uint8_t lead = at(i);
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    const unsigned more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
-    if (lead < 0xc2 || lead > 0xf4 || text.size() - i <= more) return false;
-    for (unsigned k = 1; k <= more; ++k) {
-      if ((at(i + k) & 0xc0) != 0x80) return false;
-    }
-    const std::uint8_t second = at(i + 1);
-    const bool bad = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90) ||
-                     (lead == 0xf4 && second > 0x8f) ||
-                     (lead == 0xed && second > 0x9f && !surrogates);
-    if (bad) return false;
-    i += more + 1;
-  }
-  return true;
-}
-
-/// Two's complement, little-endian, of at most 8 bytes.
-std::int64_t signed_number(std::string_view data) {
-  std::uint64_t value = 0;
-  for (std::size_t i = data.size(); i-- > 0;)
-    value = value << 8 | static_cast<std::uint8_t>(data[i]);
-  if (data.empty() || data.size() == 8) return static_cast<std::int64_t>(value);
-  const unsigned bits = static_cast<unsigned>(8 * data.size());
-  const bool negative = (value >> (bits - 1) & 1) != 0;
-  return static_cast<std::int64_t>(negative ? value | ~std::uint64_t{0} << bits : value);
-}
+bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
 }  // namespace
 
@@ -127,7 +95,7 @@ void RestrictedUnpickler::push_number(std::uint8_t code) {
     const auto length = byte();
     const std::string_view data = take(length.value_or(0));
     if (data.size() <= sizeof(std::int64_t)) {
-      value.number = signed_number(data);
+      value.number = std::get<std::int64_t>(integer_from_bytes(data).value);
     } else {
       value.kind = LoadedKind::kBigInt;
       value.text = data;
@@ -141,16 +109,16 @@ void RestrictedUnpickler::push_text(std::uint64_t length, bool surrogates) {
   Loaded value;
   value.kind = LoadedKind::kText;
   value.text = take(length);
-  if (!decodes(value.text, surrogates))
+  if (surrogates ? !is_utf8_with_surrogates(value.text) : !is_utf8(value.text))
     return fail("UnicodeDecodeError", "'utf-8' codec can't decode");
   push_value(std::move(value));
 }
 
 void RestrictedUnpickler::push_global() {
   const std::string_view old_module = take_line();
-  if (!decodes(old_module, false)) return fail("UnicodeDecodeError", "'utf-8' codec can't decode");
+  if (!is_utf8(old_module)) return fail("UnicodeDecodeError", "'utf-8' codec can't decode");
   const std::string_view old_name = take_line();
-  if (!decodes(old_name, false)) return fail("UnicodeDecodeError", "'utf-8' codec can't decode");
+  if (!is_utf8(old_name)) return fail("UnicodeDecodeError", "'utf-8' codec can't decode");
   const auto [module, name] = name_for_torch(old_module, old_name);
   const std::string refusal = refusal_of_global(module, name, release_);
   if (!refusal.empty()) return fail("UnpicklingError", refusal);

@@ -8,6 +8,7 @@
 
 #include "core/checked.h"
 #include "formats/loaders/weights_only.h"
+#include "model/tensor.h"
 
 namespace torchvet {
 namespace {
@@ -26,21 +27,25 @@ bool is_latin1(std::string_view text) {
                      [](char c) { return static_cast<std::uint8_t>(c) < 0xc4; });
 }
 
+/// The element type that a name of the table stands for.
+DType named_dtype(const Loaded& value) {
+  constexpr std::size_t kTorch = std::string_view("torch.").size();
+  if (value.kind != LoadedKind::kGlobal || value.allowed->kind != AllowedKind::kDType) {
+    return DType::kUnknown;
+  }
+  return dtype_from_name(value.allowed->name.substr(kTorch)).value_or(DType::kUnknown);
+}
+
 /// Bytes from the begin of the storage to the end of the last element; nothing when that is no
 /// sensible number.
 std::optional<std::uint64_t> reach(DType dtype, std::int64_t offset,
                                    const std::vector<std::int64_t>& size,
                                    const std::vector<std::int64_t>& stride) {
-  if (std::find(size.begin(), size.end(), 0) != size.end()) return 0;
-  std::uint64_t last = static_cast<std::uint64_t>(offset);
-  for (std::size_t i = 0; i < size.size(); ++i) {
-    const auto steps =
-        checked_mul(static_cast<std::uint64_t>(size[i] - 1), static_cast<std::uint64_t>(stride[i]));
-    const auto sum = steps ? checked_add(last, *steps) : std::nullopt;
-    if (!sum) return std::nullopt;
-    last = *sum;
-  }
-  const auto count = checked_add(last, std::uint64_t{1});
+  Tensor tensor;
+  tensor.storage_offset = offset;
+  tensor.shape = size;
+  tensor.strides = stride;
+  const auto count = tensor.elements_reached();
   const auto bytes = count ? checked_mul(*count, item_size(dtype)) : std::nullopt;
   return bytes && *bytes <= INT64_MAX ? bytes : std::nullopt;
 }
@@ -293,12 +298,7 @@ Loaded RestrictedUnpickler::rebuild_tensor(const AllowedName& name, Arguments ar
   const LoadedStorage& from = loaded_[static_cast<std::size_t>(storage.number)];
   DType dtype = from.dtype;
   if (third) {
-    const Loaded& type = values_[arguments[6]];
-    const bool known =
-        type.kind == LoadedKind::kGlobal && type.allowed->kind == AllowedKind::kDType;
-    constexpr std::size_t kTorch = std::string_view("torch.").size();
-    dtype = known ? dtype_from_name(type.allowed->name.substr(kTorch)).value_or(DType::kUnknown)
-                  : DType::kUnknown;
+    dtype = named_dtype(values_[arguments[6]]);
     if (dtype == DType::kUnknown) {
       leave(form_of(name.name));
       return {};
@@ -424,14 +424,9 @@ Loaded RestrictedUnpickler::rebuild_sparse(Arguments arguments) {
 
 Loaded RestrictedUnpickler::rebuild_meta(Arguments arguments) {
   if (!fits_signature("_rebuild_meta_tensor_no_storage", arguments.size(), 4, 4)) return {};
-  const Loaded& type = values_[arguments[0]];
   const auto size = whole_numbers(arguments[1]), stride = whole_numbers(arguments[2]);
   const Loaded& wanted = values_[arguments[3]];
-  constexpr std::size_t kTorch = std::string_view("torch.").size();
-  const bool typed = type.kind == LoadedKind::kGlobal && type.allowed->kind == AllowedKind::kDType;
-  const DType dtype =
-      typed ? dtype_from_name(type.allowed->name.substr(kTorch)).value_or(DType::kUnknown)
-            : DType::kUnknown;
+  const DType dtype = named_dtype(values_[arguments[0]]);
   const bool sane = size && stride && size->size() == stride->size() && elements(*size) &&
                     std::all_of(stride->begin(), stride->end(), [](auto s) { return s >= 0; }) &&
                     reach(dtype, 0, *size, *stride);

@@ -1,0 +1,45 @@
+"""Loaders of torch in a process of their own, which is begun anew when a file kills it."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+SECONDS = 600  # in all, for one process
+
+
+def serve(answer_to: Callable[[Any], Any]) -> None:
+    """Reads questions, one JSON value a line, and writes what `answer_to` gives for each."""
+    warnings.simplefilter("ignore")
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    for line in sys.stdin:
+        print(json.dumps(answer_to(json.loads(line))), file=answers, flush=True)
+
+
+class LoaderProcess:
+    """Runs `script --serve`, which calls `serve`."""
+
+    def __init__(self, script: str) -> None:
+        self.script = script
+        self.process: subprocess.Popen | None = None
+
+    def ask(self, question: Any, when_it_dies: Any) -> Any:
+        if self.process is None:
+            self.process = subprocess.Popen(
+                ["timeout", str(SECONDS), sys.executable, "-B", self.script, "--serve"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            print(json.dumps(question), file=self.process.stdin, flush=True)
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if line:
+            return json.loads(line)
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        return when_it_dies
