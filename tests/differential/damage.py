@@ -209,6 +209,25 @@ def damaged_content(content: bytes, chance: random.Random) -> bytes:
     return changed_content("a.json" if content[:1] in b"{[" else "a.pkl", content, chance)
 
 
+def archives_of(shard: bytes) -> list[bytes]:
+    """The archives of a shard of a distributed checkpoint, which lie one behind the other."""
+    size_of_end = 22
+    archives, begin = [], 0
+    while begin < len(shard):
+        end = shard.find(b"PK\x05\x06", begin)
+        end = len(shard) if end < 0 else end + size_of_end
+        archives.append(shard[begin:end])
+        begin = end
+    return archives
+
+
+def damaged_shard(content: bytes, chance: random.Random) -> bytes:
+    archives = archives_of(content)
+    at = chance.randrange(len(archives))
+    archives[at] = damaged_content(archives[at], chance)
+    return b"".join(archives)
+
+
 def damage_folder(folder: pathlib.Path, chance: random.Random) -> None:
     """One file of it: its content, or that it is there, or its name."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -224,4 +243,5 @@ def damage_folder(folder: pathlib.Path, chance: random.Random) -> None:
     elif kind == 2:
         path.write_bytes(b"")
     else:
-        path.write_bytes(damaged_content(path.read_bytes(), chance))
+        damaged = damaged_shard if path.suffix == ".distcp" else damaged_content
+        path.write_bytes(damaged(path.read_bytes(), chance))
