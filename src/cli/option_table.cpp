@@ -1,5 +1,12 @@
 #include "cli/options.h"
 
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "report/formats.h"
+
 namespace torchvet {
 namespace {
 
@@ -12,6 +19,18 @@ constexpr Verbs kPrint = kRead | bit(Verb::kExplain) | bit(Verb::kRules);
 
 const std::vector<std::string_view> kSeverities = {"note", "warning", "error"};
 const std::vector<std::string_view> kWhens = {"auto", "always", "never"};
+
+std::string_view report_help() {
+  static const std::string kHelp = [] {
+    std::vector<std::string> formats;
+    for (const ReportFormat& format : report_formats()) {
+      formats.push_back(fmt::format("{} ({})", format.name, format.summary));
+    }
+    return fmt::format("write a report, to standard output or a file; repeatable. FMT is {}",
+                       fmt::join(formats, ", "));
+  }();
+  return kHelp;
+}
 
 }  // namespace
 
@@ -90,7 +109,7 @@ const std::vector<OptionRow>& option_table() {
       {"--report",
        "",
        "FMT[=FILE]",
-       "write a report: text, concise or json; repeatable",
+       report_help(),
        "Report",
        kJudge,
        &Options::report,

@@ -13,7 +13,6 @@
 #include "cli/interrupt.h"
 #include "core/escape.h"
 #include "io/atomic_file.h"
-#include "report/json.h"
 #include "report/text.h"
 
 namespace torchvet {
@@ -33,9 +32,7 @@ int exit_code_of(const Report& report, const Options& options) {
   return kExitError;
 }
 
-std::string render(const Report& report, const Options& options, const Settings& settings,
-                   const ReportTarget& target) {
-  if (target.format == ReportFormat::kJson) return json_report(report);
+TextOptions look_of(const Options& options, const Settings& settings, const ReportTarget& target) {
   TextOptions text;
   if (target.file.empty()) {
     text.color = use_color(settings.color, STDOUT_FILENO);
@@ -48,8 +45,7 @@ std::string render(const Report& report, const Options& options, const Settings&
   text.verbose = options.verbose;
   text.statistics = options.statistics;
   text.show_accepted = options.show_suppressed;
-  return target.format == ReportFormat::kConcise ? concise_report(report, text)
-                                                 : text_report(report, text);
+  return text;
 }
 
 }  // namespace
@@ -107,7 +103,7 @@ int finish(Report& report, const Options& options, const Settings& settings) {
   }
   bool all_written = true;
   for (const ReportTarget& target : settings.reports) {
-    const std::string text = render(report, options, settings, target);
+    const std::string text = target.format->write(report, look_of(options, settings, target));
     if (target.file.empty()) {
       all_written = print(text) && all_written;
     } else if (const Result<void> done = write_atomically(target.file, text); !done) {

@@ -73,27 +73,28 @@ Result<void> add_severities(const Options& options, Policy& policy) {
 }
 
 Result<void> add_reports(const Options& options, std::vector<ReportTarget>& reports) {
-  const std::vector<std::string> formats = {"text", "concise", "json"};
+  std::vector<std::string> formats;
+  for (const ReportFormat& format : report_formats()) formats.emplace_back(format.name);
   std::vector<std::string> wanted = options.report;
   if (options.json) wanted.push_back("json");
   for (const std::string& text : wanted) {
     const std::size_t equals = text.find('=');
     const std::string name = text.substr(0, equals);
     const std::string file = equals == std::string::npos ? "" : text.substr(equals + 1);
-    const auto found = std::find(formats.begin(), formats.end(), name);
-    if (found == formats.end()) {
+    const ReportFormat* format = find_report_format(name);
+    if (format == nullptr) {
       return wrong(fmt::format("--report: `{}` is none of {}{}", name, fmt::join(formats, ", "),
                                did_you_mean(name, formats)));
     }
     if (equals != std::string::npos && file.empty()) {
       return wrong(fmt::format("--report: `{}` names no file", text));
     }
-    reports.push_back({static_cast<ReportFormat>(found - formats.begin()), file});
+    reports.push_back({format, file});
   }
   const auto to_stdout = [](const ReportTarget& r) { return r.file.empty(); };
   const std::ptrdiff_t count = std::count_if(reports.begin(), reports.end(), to_stdout);
   if (count > 1) return wrong("only one report can go to standard output; name a file: FMT=FILE");
-  if (count == 0) reports.push_back({ReportFormat::kText, ""});
+  if (count == 0) reports.push_back({&report_formats().front(), ""});
   return {};
 }
 

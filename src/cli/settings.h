@@ -9,15 +9,14 @@
 #include "cli/options.h"
 #include "core/limits.h"
 #include "engine/verdict.h"
+#include "report/formats.h"
 #include "rule/rule.h"
 #include "terminal/terminal.h"
 
 namespace torchvet {
 
-enum class ReportFormat : std::uint8_t { kText, kConcise, kJson };
-
 struct ReportTarget {
-  ReportFormat format = ReportFormat::kText;
+  const ReportFormat* format = nullptr;  ///< in `report_formats()`
   std::string file;  ///< empty: standard output
 };
 
