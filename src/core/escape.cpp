@@ -68,8 +68,10 @@ std::string escape_text(std::string_view raw, std::size_t limit) {
       only_spaces = false;
       continue;
     }
-    // "::error::" or "##[error]" at the start of a line is a command to a CI runner.
-    const bool starts_command = only_spaces && (next.code_point == ':' || next.code_point == '#');
+    // "::error::" at the start of a line is a command to a CI runner; "##[error]" and "##vso[" are
+    // wherever they stand in it.
+    const bool starts_command = (only_spaces && (next.code_point == ':' || next.code_point == '#')) ||
+                                raw.substr(i, 2) == "##";
     only_spaces = only_spaces && next.code_point == ' ';
     if (next.code_point == '\\') {
       out += "\\\\";

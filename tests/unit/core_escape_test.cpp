@@ -14,6 +14,9 @@ TEST_CASE("what acts on a terminal or a CI runner is escaped") {
   CHECK(escape_text("a\nb\r\t") == "a\\nb\\r\\t");
   CHECK(escape_text("::error::x") == "\\x3a:error::x");
   CHECK(escape_text("  ##[error]x") == "  \\x23#[error]x");
+  CHECK(escape_text("a ##[error]x") == "a \\x23#[error]x");
+  CHECK(escape_text("a ##vso[x] ###[y]") == "a \\x23#vso[x] \\x23\\x23#[y]");
+  CHECK(escape_text("a #1 ::b") == "a #1 ::b");
   CHECK(escape_text("a\\b") == "a\\\\b");
   CHECK(escape_text("a\u202Eb") == "a\\u202eb");
   CHECK(escape_text("\x7f") == "\\x7f");
