@@ -150,6 +150,7 @@ extern constexpr Rule MOD001 = define_rule({
     .needs = Needs::kGraph,
     .doc = kDoc,
     .check = check,
+    .judges_without_program = true,
 });
 
 }  // namespace torchvet::rules

@@ -162,6 +162,7 @@ extern constexpr Rule MOD004 = define_rule({
     .needs = Needs::kGraph,
     .doc = kDoc,
     .check = check,
+    .judges_without_program = true,
 });
 
 }  // namespace torchvet::rules

@@ -174,6 +174,7 @@ extern constexpr Rule REG004 = define_rule({
     .needs = Needs::kGraph,
     .doc = kDoc,
     .check = check,
+    .judges_without_program = true,
 });
 
 }  // namespace torchvet::rules

@@ -58,6 +58,8 @@ int dispatch(const std::vector<std::string>& argv) {
       return run_check(*options, argv);
     case Verb::kDrift:
       return run_drift(*options, argv);
+    case Verb::kConvert:
+      return run_convert(*options);
     case Verb::kBaseline:
       return run_baseline(*options);
     case Verb::kInspect:

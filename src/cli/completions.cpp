@@ -27,6 +27,11 @@ std::string flags_of(Verb verb) {
   return out;
 }
 
+/// What a value can be, or begin with.
+const std::vector<std::string_view>& words_of(const OptionRow& row) {
+  return row.choices.empty() ? row.words : row.choices;
+}
+
 std::string bash() {
   std::string out =
       "# bash completion of torchvet\n"
@@ -41,9 +46,9 @@ std::string bash() {
   }());
   out += "  esac\n  case \"$prev\" in\n";
   for (const OptionRow& row : option_table()) {
-    if (row.choices.empty()) continue;
+    if (words_of(row).empty()) continue;
     out += fmt::format("    {}) COMPREPLY=($(compgen -W \"{}\" -- \"$cur\")); return ;;\n",
-                       row.flag, fmt::join(row.choices, " "));
+                       row.flag, fmt::join(words_of(row), " "));
   }
   out += "  esac\n  case \"$cur\" in\n    -*)\n      case \"$verb\" in\n";
   for (const VerbRow& row : verb_table()) {
@@ -82,7 +87,7 @@ std::string quoted(std::string_view text) {
 
 std::string zsh_value(const OptionRow& row) {
   if (row.value.empty()) return "";
-  if (!row.choices.empty()) return fmt::format(":value:({})", fmt::join(row.choices, " "));
+  if (!words_of(row).empty()) return fmt::format(":value:({})", fmt::join(words_of(row), " "));
   return row.takes_path ? ":value:_files" : ":value: ";
 }
 
@@ -125,8 +130,8 @@ std::string fish() {
       out += fmt::format("complete -c torchvet -n '__fish_seen_subcommand_from {}' -l {}", row.name,
                          option.flag.substr(2));
       if (!option.brief.empty()) out += fmt::format(" -s {}", option.brief.substr(1));
-      if (!option.choices.empty()) {
-        out += fmt::format(" -x -a '{}'", fmt::join(option.choices, " "));
+      if (!words_of(option).empty()) {
+        out += fmt::format(" -x -a '{}'", fmt::join(words_of(option), " "));
       } else if (!option.value.empty()) {
         out += " -r";
       }

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <set>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "cli/exit_code.h"
@@ -27,6 +30,20 @@ std::string not_followed(const Options& options) {
     if (!std::filesystem::exists(path, ignored)) return path + ": no such file or folder to watch";
   }
   return "";
+}
+
+/// The rules look at the series as a whole: at each of its checkpoints, and at no other file.
+void skip_outside(const Series& series, std::span<const Rule* const> rules,
+                  std::vector<ReportedArtifact>& artifacts) {
+  std::set<std::string_view> inside;
+  if (series.snapshots.size() >= 2) {
+    for (const Series::Snapshot& snapshot : series.snapshots) inside.insert(snapshot.path);
+  }
+  for (ReportedArtifact& artifact : artifacts) {
+    if (!inside.contains(artifact.path)) {
+      artifact.skipped = {skip_all(rules, "it is in no series that could be compared")};
+    }
+  }
 }
 
 }  // namespace
@@ -56,6 +73,7 @@ OrFaults<Report> report_of_series(const Options& options, const Settings& settin
   } else {
     findings = run_series_rules(settings.rules, series, settings.intent, settings.limits, gaps);
   }
+  skip_outside(series, settings.rules, scanned.artifacts);
   std::vector<Gap>& last = scanned.artifacts.back().gaps;
   last.insert(last.end(), gaps.begin(), gaps.end());
   Report report = judge(assign_findings(std::move(scanned.artifacts), std::move(findings)),

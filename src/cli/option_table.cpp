@@ -14,11 +14,18 @@ namespace {
 constexpr Verbs kCheck = bit(Verb::kCheck) | bit(Verb::kBaseline) | bit(Verb::kConfig);
 constexpr Verbs kScan = kCheck | bit(Verb::kDrift);
 constexpr Verbs kJudge = bit(Verb::kCheck) | bit(Verb::kDrift) | bit(Verb::kConfig);
+constexpr Verbs kTell = kJudge | bit(Verb::kConvert);
 constexpr Verbs kRead = kScan | bit(Verb::kInspect);
-constexpr Verbs kPrint = kRead | bit(Verb::kExplain) | bit(Verb::kRules);
+constexpr Verbs kPrint = kRead | bit(Verb::kConvert) | bit(Verb::kExplain) | bit(Verb::kRules);
 
 const std::vector<std::string_view> kSeverities = {"note", "warning", "error"};
 const std::vector<std::string_view> kWhens = {"auto", "always", "never"};
+
+std::vector<std::string_view> report_names() {
+  std::vector<std::string_view> names;
+  for (const ReportFormat& format : report_formats()) names.push_back(format.name);
+  return names;
+}
 
 std::string_view report_help() {
   static const std::string kHelp = [] {
@@ -103,7 +110,7 @@ const std::vector<OptionRow>& option_table() {
        {},
        true},
       {"--no-suppressions", "", "", "suppress nothing", "Accept", kScan, &Options::no_suppressions},
-      {"--show-suppressed", "", "", "show findings that were accepted, too", "Accept", kJudge,
+      {"--show-suppressed", "", "", "show findings that were accepted, too", "Accept", kTell,
        &Options::show_suppressed},
 
       {"--report",
@@ -111,21 +118,25 @@ const std::vector<OptionRow>& option_table() {
        "FMT[=FILE]",
        report_help(),
        "Report",
-       kJudge,
+       kTell,
        &Options::report,
        {},
-       true},
+       true,
+       report_names()},
       {"--json", "", "", "short for --report json", "Report",
-       kJudge | bit(Verb::kInspect) | bit(Verb::kRules) | bit(Verb::kVersion), &Options::json},
+       kTell | bit(Verb::kInspect) | bit(Verb::kRules) | bit(Verb::kVersion), &Options::json},
       {"--reproducible", "", "", "leave out times, so that equal runs give equal reports", "Report",
-       kJudge, &Options::reproducible},
-      {"--show", "", "LEVEL", "lowest severity that the text shows; never changes the exit code",
-       "Report", kJudge, &Options::show, kSeverities},
-      {"--statistics", "", "", "count the findings of each rule", "Report", kJudge,
+       kTell, &Options::reproducible},
+      {"--schema", "", "", "print the JSON schema of the JSON report instead", "Report",
+       bit(Verb::kConvert), &Options::schema},
+      {"--show", "", "LEVEL",
+       "lowest severity that reports for people show; never changes the exit code", "Report", kTell,
+       &Options::show, kSeverities},
+      {"--statistics", "", "", "count the findings of each rule", "Report", kTell,
        &Options::statistics},
-      {"--quiet", "-q", "", "one line a finding, nothing else", "Report", kJudge, &Options::quiet},
+      {"--quiet", "-q", "", "one line a finding, nothing else", "Report", kTell, &Options::quiet},
       {"--verbose", "-v", "", "merge nothing; list fingerprints, artifacts and rules", "Report",
-       kJudge, &Options::verbose},
+       kTell, &Options::verbose},
 
       {"--what",
        "",
@@ -176,7 +187,7 @@ const std::vector<OptionRow>& option_table() {
        "Watch", bit(Verb::kDrift), &Options::idle},
 
       {"--limit", "", "NAME=VALUE", "change a limit; their names are in the JSON report", "Cost",
-       kRead, &Options::limit},
+       kRead | bit(Verb::kConvert), &Options::limit},
       {"--timeout", "", "SECONDS", "begin no further work after this long", "Cost", kRead,
        &Options::timeout},
       {"--jobs", "-j", "N", "files looked at in parallel (default: one for each processor)", "Cost",

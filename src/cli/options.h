@@ -15,6 +15,7 @@ namespace torchvet {
 enum class Verb : std::uint8_t {
   kCheck,
   kDrift,
+  kConvert,
   kBaseline,
   kInspect,
   kExplain,
@@ -82,7 +83,7 @@ struct Options {
   std::string show = "note";
   bool statistics = false, quiet = false, verbose = false;
   std::vector<std::string> report;
-  bool json = false, reproducible = false;
+  bool json = false, reproducible = false, schema = false;
   std::vector<std::string> include, exclude;
   std::string stdin_name = "<stdin>", path_prefix, artifact_id;
   bool follow_symlinks = false;
@@ -113,6 +114,7 @@ struct OptionRow {
   std::variant<bool Options::*, std::string Options::*, std::vector<std::string> Options::*> target;
   std::vector<std::string_view> choices;  ///< the only values allowed; empty: any
   bool takes_path = false;                ///< completed by file names
+  std::vector<std::string_view> words;    ///< that its value can begin with, for completions
 };
 [[nodiscard]] const std::vector<OptionRow>& option_table();
 

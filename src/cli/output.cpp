@@ -101,6 +101,12 @@ int finish(Report& report, const Options& options, const Settings& settings) {
   } else {
     report.exit_code = exit_code_of(report, options);
   }
+  const bool all_written = write_reports(report, options, settings);
+  complain(acceptance_notes(report));
+  return all_written ? report.exit_code : kExitError;
+}
+
+bool write_reports(const Report& report, const Options& options, const Settings& settings) {
   bool all_written = true;
   for (const ReportTarget& target : settings.reports) {
     const std::string text = target.format->write(report, look_of(options, settings, target));
@@ -111,8 +117,7 @@ int finish(Report& report, const Options& options, const Settings& settings) {
       all_written = false;
     }
   }
-  complain(acceptance_notes(report));
-  return all_written ? report.exit_code : kExitError;
+  return all_written;
 }
 
 }  // namespace torchvet

@@ -38,6 +38,10 @@ class RunClock {
   std::chrono::steady_clock::time_point ticking_;
 };
 
+/// Writes every report that was asked for. False, after complaining, when one could not be written.
+[[nodiscard]] bool write_reports(const Report& report, const Options& options,
+                                 const Settings& settings);
+
 /// Decides the exit code, writes every report that was asked for, and returns the code: kExitError
 /// when one could not be written.
 [[nodiscard]] int finish(Report& report, const Options& options, const Settings& settings);

@@ -89,14 +89,18 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
     worker_.start_early();
   }
   Artifact artifact = read_artifact(source, {settings_.limits, wants_graph, settings_.digest});
-  const bool has_program = artifact.script || !artifact.graphs.empty();
-  if (wants_graph && has_program && !deadline_.over(artifact.gaps, "graphs")) {
+  Preparation prepared;
+  prepared.has_program = artifact.script || !artifact.graphs.empty();
+  if (wants_graph && prepared.has_program && !deadline_.over(artifact.gaps, "graphs")) {
     read_graphs(artifact);
+    prepared.graphs_read = !artifact.graphs.empty();
   }
   if (!settings_.skip_values) {
-    const ValuePlan plan = plan_values(rules, artifact);
-    if (!plan.items.empty() && !deadline_.over(artifact.gaps, "values")) {
-      compute_values(artifact, plan, settings_.limits);
+    ValueWishes wishes = plan_values(rules, artifact);
+    prepared.silent = std::move(wishes.silent);
+    if (!wishes.plan.items.empty() && !deadline_.over(artifact.gaps, "values")) {
+      compute_values(artifact, wishes.plan, settings_.limits);
+      prepared.values_read = true;
     }
   }
   artifact.source.path = reported.path;
@@ -110,6 +114,7 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
   reported = describe({reported.path, reported.path, reported.id, nullptr, ""}, artifact);
   reported.form = name_of(program_form(artifact));
   reported.unseen = unseen_by(rules, artifact);
+  reported.skipped = skipped_by(rules, prepared);
   never_green_unread(checked, artifact);
 }
 
@@ -117,6 +122,7 @@ Checked Scanner::check_one(const Input& input, Progress& progress) {
   Checked checked;
   checked.artifact.path = input.shown;
   checked.artifact.id = input.id;
+  checked.artifact.skipped = {skip_all(settings_.rules, "the file was not looked at")};
   progress.begin(input.shown);
   try {
     const Result<std::shared_ptr<Source>> source = open_input(input);

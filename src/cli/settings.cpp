@@ -72,32 +72,6 @@ Result<void> add_severities(const Options& options, Policy& policy) {
   return {};
 }
 
-Result<void> add_reports(const Options& options, std::vector<ReportTarget>& reports) {
-  std::vector<std::string> formats;
-  for (const ReportFormat& format : report_formats()) formats.emplace_back(format.name);
-  std::vector<std::string> wanted = options.report;
-  if (options.json) wanted.push_back("json");
-  for (const std::string& text : wanted) {
-    const std::size_t equals = text.find('=');
-    const std::string name = text.substr(0, equals);
-    const std::string file = equals == std::string::npos ? "" : text.substr(equals + 1);
-    const ReportFormat* format = find_report_format(name);
-    if (format == nullptr) {
-      return wrong(fmt::format("--report: `{}` is none of {}{}", name, fmt::join(formats, ", "),
-                               did_you_mean(name, formats)));
-    }
-    if (equals != std::string::npos && file.empty()) {
-      return wrong(fmt::format("--report: `{}` names no file", text));
-    }
-    reports.push_back({format, file});
-  }
-  const auto to_stdout = [](const ReportTarget& r) { return r.file.empty(); };
-  const std::ptrdiff_t count = std::count_if(reports.begin(), reports.end(), to_stdout);
-  if (count > 1) return wrong("only one report can go to standard output; name a file: FMT=FILE");
-  if (count == 0) reports.push_back({&report_formats().front(), ""});
-  return {};
-}
-
 Result<Intent> make_intent(const Options& options) {
   Intent intent;
   if (options.purpose == "inference") intent.purpose = Purpose::kInference;
@@ -142,6 +116,37 @@ Result<std::optional<std::chrono::milliseconds>> make_seconds(std::string_view f
 }
 
 }  // namespace
+
+Result<std::vector<ReportTarget>> make_reports(const Options& options) {
+  std::vector<ReportTarget> reports;
+  std::vector<std::string> formats;
+  for (const ReportFormat& format : report_formats()) formats.emplace_back(format.name);
+  std::vector<std::string> wanted = options.report;
+  if (options.json) wanted.push_back("json");
+  for (const std::string& text : wanted) {
+    const std::size_t equals = text.find('=');
+    const std::string name = text.substr(0, equals);
+    const std::string file = equals == std::string::npos ? "" : text.substr(equals + 1);
+    const ReportFormat* format = find_report_format(name);
+    if (format == nullptr) {
+      return wrong(fmt::format("--report: `{}` is none of {}{}", name, fmt::join(formats, ", "),
+                               did_you_mean(name, formats)));
+    }
+    if (equals != std::string::npos && file.empty()) {
+      return wrong(fmt::format("--report: `{}` names no file", text));
+    }
+    const bool taken = std::any_of(reports.begin(), reports.end(), [&](const ReportTarget& other) {
+      return !file.empty() && other.file == file;
+    });
+    if (taken) return wrong(fmt::format("--report: two reports would be written to {}", file));
+    reports.push_back({format, file});
+  }
+  const auto to_stdout = [](const ReportTarget& r) { return r.file.empty(); };
+  const std::ptrdiff_t count = std::count_if(reports.begin(), reports.end(), to_stdout);
+  if (count > 1) return wrong("only one report can go to standard output; name a file: FMT=FILE");
+  if (count == 0) reports.push_back({&report_formats().front(), ""});
+  return reports;
+}
 
 Result<Limits> make_limits(const Options& options) {
   Limits limits;
@@ -223,9 +228,9 @@ Result<Settings> settings_of(const Options& options, bool series) {
     }
     settings.jobs = static_cast<unsigned>(*jobs);
   }
-  if (const Result<void> ok = add_reports(options, settings.reports); !ok) {
-    return tl::unexpected<Error>(ok.error());
-  }
+  Result<std::vector<ReportTarget>> reports = make_reports(options);
+  if (!reports) return tl::unexpected<Error>(reports.error());
+  settings.reports = std::move(*reports);
   settings.color = *when_from_name(options.color);
   settings.progress = *when_from_name(options.progress);
   return settings;

@@ -45,6 +45,10 @@ struct Settings {
 /// Errors: kConfigInvalid.
 [[nodiscard]] Result<Policy> make_policy(const Options& options);
 
+/// The reports that were asked for, one of them to standard output.
+/// Errors: kConfigInvalid.
+[[nodiscard]] Result<std::vector<ReportTarget>> make_reports(const Options& options);
+
 /// Only what every verb that reads a file needs: limits and timeout.
 [[nodiscard]] Result<Limits> make_limits(const Options& options);
 [[nodiscard]] Result<std::optional<std::chrono::milliseconds>> make_timeout(const Options& options);

@@ -15,6 +15,11 @@ constexpr Example kDrift[] = {
     {"torchvet drift step_100.pt step_200.pt step_300.pt", "compare these"},
     {"torchvet drift --follow run/ --idle 600", "beside a training that goes on"},
 };
+constexpr Example kConvert[] = {
+    {"torchvet convert vet.json --report sarif=vet.sarif", "without a second look at the models"},
+    {"torchvet convert vet.json", "as text"},
+    {"torchvet convert --schema", "the JSON schema of the JSON report"},
+};
 constexpr Example kBaseline[] = {
     {"torchvet baseline write exported/ --baseline known.json", "accept what is there today"},
     {"torchvet check exported/ --baseline known.json", "then new findings alone count"},
@@ -57,6 +62,8 @@ constexpr VerbRow kTable[] = {
      "look for defects in files, directories or standard input (-)", "", kCheck},
     {Verb::kDrift, "drift", "[OPTIONS] PATH PATH...",
      "look for defects in a series of checkpoints of one training run", "", kDrift},
+    {Verb::kConvert, "convert", "[OPTIONS] REPORT.json", "make other reports from a JSON report",
+     "", kConvert},
     {Verb::kBaseline, "baseline", "write|prune --baseline FILE [OPTIONS] PATH...",
      "accept the findings of today, so that only new ones count", "write prune", kBaseline},
     {Verb::kInspect, "inspect", "[OPTIONS] PATH", "print what is in a file, executing nothing", "",

@@ -11,6 +11,7 @@ namespace torchvet {
 /// return the exit code; messages go to standard error, results to standard output.
 [[nodiscard]] int run_check(const Options& options, const std::vector<std::string>& argv);
 [[nodiscard]] int run_drift(const Options& options, const std::vector<std::string>& argv);
+[[nodiscard]] int run_convert(const Options& options);
 [[nodiscard]] int run_baseline(const Options& options);
 [[nodiscard]] int run_inspect(const Options& options);
 [[nodiscard]] int run_explain(const Options& options);

@@ -5,6 +5,7 @@
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "report/json.h"
 #include "rules/registry.h"
 
 namespace torchvet {
@@ -18,7 +19,7 @@ int run_version(const Options& options) {
                                       {"version", TORCHVET_VERSION},
                                       {"libtorch", nullptr},
                                       {"rules", all_rules().size()},
-                                      {"report_schema", "1.0"}};
+                                      {"report_schema", kReportSchemaVersion}};
   return print(out.dump(2) + "\n") ? kExitPass : kExitError;
 }
 

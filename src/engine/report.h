@@ -24,8 +24,15 @@ enum class Outcome : std::uint8_t {
 
 /// What the form of a program hides from a rule: neither a finding nor its absence.
 struct ReportedUnseen {
-  std::string_view code;  ///< of the rule
-  std::string_view what;  ///< "a gradient that ends under no_grad"
+  std::string code;  ///< of the rule
+  std::string what;  ///< "a gradient that ends under no_grad"
+};
+
+/// Rules of the run that did not look at an artifact: it lacks what they are about, it was asked
+/// so, or nothing could be looked at.
+struct ReportedSkip {
+  std::string why;  ///< "no program"
+  std::vector<std::string> codes;
 };
 
 struct ReportedArtifact {
@@ -37,8 +44,9 @@ struct ReportedArtifact {
   std::string kind;
   std::optional<std::uint64_t> parameters;  ///< elements of the model's parameters, when known
   std::vector<Gap> gaps;
-  std::string_view form;               ///< of the program: "a trace"; empty: it holds none
+  std::string form;                    ///< of the program: "a trace"; empty: it holds none
   std::vector<ReportedUnseen> unseen;  ///< by the code of the rule
+  std::vector<ReportedSkip> skipped;   ///< every other rule of the run looked at it
   std::string read_error;              ///< why the file could not be read at all; empty: it was
 };
 
@@ -92,6 +100,8 @@ struct ReportedInterval {
 
 /// What is remarkable about a tensor of a series.
 enum class TrackMark : std::uint8_t { kNone, kStatic, kReplaced, kNotFinite };
+/// "none", "static", "replaced", "not-finite".
+[[nodiscard]] std::string_view name_of(TrackMark mark);
 
 /// One tensor of the model over the intervals of a series.
 struct ReportedTrack {

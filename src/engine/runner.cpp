@@ -65,20 +65,56 @@ bool needs_graph(std::span<const Rule* const> rules) {
                      [](const Rule* rule) { return rule->needs == Needs::kGraph; });
 }
 
-ValuePlan plan_values(std::span<const Rule* const> rules, Artifact& artifact) {
+ValueWishes plan_values(std::span<const Rule* const> rules, Artifact& artifact) {
+  ValueWishes wishes;
   std::map<TensorId, Quantities> wanted;
   for (const Rule* rule : rules) {
     if (rule->wants == nullptr) continue;
     const std::optional<ValuePlan> plan =
         guarded<ValuePlan>(*rule, artifact.gaps, [&] { return rule->wants(artifact); });
     if (!plan) continue;
+    if (plan->items.empty()) wishes.silent.push_back(rule);
     for (const ValuePlan::Item& item : plan->items) {
       if (item.tensor < artifact.tensors.size()) wanted[item.tensor] |= item.quantities;
     }
   }
-  ValuePlan all;
-  for (const auto& [tensor, quantities] : wanted) all.items.push_back({tensor, quantities});
-  return all;
+  for (const auto& [tensor, quantities] : wanted) {
+    wishes.plan.items.push_back({tensor, quantities});
+  }
+  return wishes;
+}
+
+std::vector<ReportedSkip> skipped_by(std::span<const Rule* const> rules,
+                                     const Preparation& prepared) {
+  ReportedSkip no_program{"it holds no program", {}}, no_graph{"its program was not read", {}};
+  ReportedSkip no_numbers{"it holds no numbers of the kind", {}};
+  ReportedSkip no_values{"its numbers were not read", {}};
+  for (const Rule* rule : by_code(rules)) {
+    const bool silent = std::find(prepared.silent.begin(), prepared.silent.end(), rule) !=
+                        prepared.silent.end();
+    ReportedSkip* skip = nullptr;
+    if (rule->needs == Needs::kGraph && prepared.has_program && !prepared.graphs_read) {
+      skip = &no_graph;
+    } else if (rule->needs == Needs::kGraph && !prepared.has_program) {
+      skip = rule->judges_without_program ? nullptr : &no_program;
+    } else if (rule->needs == Needs::kValues && silent) {
+      skip = &no_numbers;
+    } else if (rule->needs == Needs::kValues && !prepared.values_read) {
+      skip = &no_values;
+    }
+    if (skip != nullptr) skip->codes.emplace_back(rule->code);
+  }
+  std::vector<ReportedSkip> skipped;
+  for (ReportedSkip* skip : {&no_program, &no_graph, &no_numbers, &no_values}) {
+    if (!skip->codes.empty()) skipped.push_back(std::move(*skip));
+  }
+  return skipped;
+}
+
+ReportedSkip skip_all(std::span<const Rule* const> rules, std::string why) {
+  ReportedSkip skip{std::move(why), {}};
+  for (const Rule* rule : by_code(rules)) skip.codes.emplace_back(rule->code);
+  return skip;
 }
 
 std::vector<Finding> run_rules(std::span<const Rule* const> rules, Artifact& artifact,
@@ -112,7 +148,7 @@ std::vector<ReportedUnseen> unseen_by(std::span<const Rule* const> rules,
   for (const Rule* rule : by_code(rules)) {
     if (rule->unseen == nullptr) continue;
     const std::string_view what = rule->unseen(artifact);
-    if (!what.empty()) unseen.push_back({rule->code, what});
+    if (!what.empty()) unseen.push_back({std::string(rule->code), std::string(what)});
   }
   return unseen;
 }

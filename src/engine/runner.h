@@ -12,9 +12,29 @@ namespace torchvet {
 /// The dearest thing that some of the rules need.
 [[nodiscard]] bool needs_graph(std::span<const Rule* const> rules);
 
-/// The union of what the rules want to know about the numbers of this artifact, sorted by tensor,
-/// each tensor once. A rule that fails to say leaves a gap.
-[[nodiscard]] ValuePlan plan_values(std::span<const Rule* const> rules, Artifact& artifact);
+/// What rules want to know about the numbers of an artifact.
+struct ValueWishes {
+  ValuePlan plan;                   ///< the union, sorted by tensor, each tensor once
+  std::vector<const Rule*> silent;  ///< that want nothing: the artifact has no numbers they judge
+};
+
+/// Asks the rules. One that fails to say leaves a gap.
+[[nodiscard]] ValueWishes plan_values(std::span<const Rule* const> rules, Artifact& artifact);
+
+/// How far an artifact was prepared for the rules.
+struct Preparation {
+  bool has_program = false;
+  bool graphs_read = false;  ///< when it has a program
+  bool values_read = false;  ///< or no rule wants any
+  std::vector<const Rule*> silent;
+};
+
+/// Of the rules that were run, those that had nothing to look at, and why.
+[[nodiscard]] std::vector<ReportedSkip> skipped_by(std::span<const Rule* const> rules,
+                                                   const Preparation& prepared);
+
+/// All of the rules, for one reason.
+[[nodiscard]] ReportedSkip skip_all(std::span<const Rule* const> rules, std::string why);
 
 /// Runs the rules in order of their codes over one prepared artifact; series rules are passed over.
 /// Fills each finding's rule, artifact, and the sentences that it left to its rule. A rule that

@@ -36,21 +36,6 @@ void count(Counts& counts, const ReportedFinding& reported) {
   }
 }
 
-Outcome outcome_of(const Report& report) {
-  const auto unread = [](const ReportedArtifact& a) { return !a.read_error.empty(); };
-  const auto has_gap = [](const ReportedArtifact& a) { return !a.gaps.empty(); };
-  const auto gates = [&](const ReportedFinding& f) {
-    return report.fail_on && f.status == FindingStatus::kNew &&
-           f.finding.severity >= *report.fail_on;
-  };
-  if (std::any_of(report.artifacts.begin(), report.artifacts.end(), unread)) return Outcome::kError;
-  if (std::any_of(report.findings.begin(), report.findings.end(), gates)) return Outcome::kFail;
-  if (std::any_of(report.artifacts.begin(), report.artifacts.end(), has_gap)) {
-    return Outcome::kIncomplete;
-  }
-  return Outcome::kPass;
-}
-
 }  // namespace
 
 std::string_view name_of(Outcome outcome) {
@@ -95,6 +80,41 @@ std::string_view name_of(SuppressionState state) {
   return "untried";
 }
 
+std::string_view name_of(TrackMark mark) {
+  switch (mark) {
+    case TrackMark::kNone:
+      return "none";
+    case TrackMark::kStatic:
+      return "static";
+    case TrackMark::kReplaced:
+      return "replaced";
+    case TrackMark::kNotFinite:
+      return "not-finite";
+  }
+  return "none";
+}
+
+Outcome outcome_of(const Report& report) {
+  const auto unread = [](const ReportedArtifact& a) { return !a.read_error.empty(); };
+  const auto has_gap = [](const ReportedArtifact& a) { return !a.gaps.empty(); };
+  const auto gates = [&](const ReportedFinding& f) {
+    return report.fail_on && f.status == FindingStatus::kNew &&
+           f.finding.severity >= *report.fail_on;
+  };
+  if (std::any_of(report.artifacts.begin(), report.artifacts.end(), unread)) return Outcome::kError;
+  if (std::any_of(report.findings.begin(), report.findings.end(), gates)) return Outcome::kFail;
+  if (std::any_of(report.artifacts.begin(), report.artifacts.end(), has_gap)) {
+    return Outcome::kIncomplete;
+  }
+  return Outcome::kPass;
+}
+
+Counts counts_of(const Report& report) {
+  Counts counts;
+  for (const ReportedFinding& finding : report.findings) count(counts, finding);
+  return counts;
+}
+
 Report judge(std::vector<Checked> checked, std::vector<const Rule*> rules, const Policy& policy) {
   Report report;
   report.rules = std::move(rules);
@@ -105,6 +125,13 @@ Report judge(std::vector<Checked> checked, std::vector<const Rule*> rules, const
     logical_paths[one.artifact.path] = one.artifact.id;
     report.bytes += one.artifact.size;
     const std::vector<const Rule*> wanted = rules_for(policy, report.rules, one.artifact.id);
+    ReportedSkip left_out{"it was left out here", {}};
+    for (const Rule* rule : report.rules) {
+      if (std::find(wanted.begin(), wanted.end(), rule) == wanted.end()) {
+        left_out.codes.emplace_back(rule->code);
+      }
+    }
+    if (!left_out.codes.empty()) one.artifact.skipped.push_back(std::move(left_out));
     for (Finding& finding : one.findings) {
       // A rule about a series looks at all of it, also for an artifact that asks for other rules.
       if (std::find(wanted.begin(), wanted.end(), finding.rule) == wanted.end()) continue;
@@ -132,7 +159,7 @@ Report judge(std::vector<Checked> checked, std::vector<const Rule*> rules, const
   }
   suppress(report, policy);
   apply_baseline(report, policy);
-  for (const ReportedFinding& finding : report.findings) count(report.counts, finding);
+  report.counts = counts_of(report);
   report.outcome = outcome_of(report);
   return report;
 }

@@ -19,4 +19,8 @@ struct Checked {
 [[nodiscard]] Report judge(std::vector<Checked> checked, std::vector<const Rule*> rules,
                            const Policy& policy);
 
+/// What the findings and gaps of a report add up to.
+[[nodiscard]] Counts counts_of(const Report& report);
+[[nodiscard]] Outcome outcome_of(const Report& report);
+
 }  // namespace torchvet

@@ -80,6 +80,12 @@ std::optional<std::int64_t> json_integer(std::optional<Json> value) {
   return integer;
 }
 
+std::optional<std::uint64_t> json_unsigned(std::optional<Json> value) {
+  std::uint64_t number = 0;
+  if (!value || value->get(number) != simdjson::SUCCESS) return std::nullopt;
+  return number;
+}
+
 std::optional<double> json_number(std::optional<Json> value) {
   double number = 0;
   if (!value || value->get(number) != simdjson::SUCCESS) return std::nullopt;

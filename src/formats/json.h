@@ -41,6 +41,7 @@ class JsonDocument {
 [[nodiscard]] std::optional<simdjson::dom::object> json_object(std::optional<Json> value);
 [[nodiscard]] std::optional<std::string_view> json_text(std::optional<Json> value);
 [[nodiscard]] std::optional<std::int64_t> json_integer(std::optional<Json> value);
+[[nodiscard]] std::optional<std::uint64_t> json_unsigned(std::optional<Json> value);
 [[nodiscard]] std::optional<double> json_number(std::optional<Json> value);
 [[nodiscard]] std::optional<bool> json_bool(std::optional<Json> value);
 

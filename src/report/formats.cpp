@@ -1,6 +1,12 @@
 #include "report/formats.h"
 
+#include "report/github.h"
+#include "report/gitlab.h"
 #include "report/json.h"
+#include "report/jsonl.h"
+#include "report/junit.h"
+#include "report/markdown.h"
+#include "report/sarif.h"
 
 namespace torchvet {
 namespace {
@@ -14,6 +20,12 @@ constexpr ReportFormat kFormats[] = {
     {"text", "for people", text_report},
     {"concise", "a line for each finding", concise_report},
     {"json", "everything, for programs", alike<json_report>},
+    {"jsonl", "the same as JSON Lines", alike<jsonl_report>},
+    {"sarif", "for code scanning", alike<sarif_report>},
+    {"junit", "a test case for each rule", alike<junit_report>},
+    {"github", "annotations of GitHub Actions", github_report},
+    {"gitlab", "Code Quality of GitLab", alike<gitlab_report>},
+    {"markdown", "for the summary of a CI run", markdown_report},
 };
 
 }  // namespace

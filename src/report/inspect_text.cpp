@@ -7,7 +7,7 @@
 #include "model/optimizer_alignment.h"
 #include "report/graph_dump.h"
 #include "report/inspect.h"
-#include "report/text.h"
+#include "report/words.h"
 #include "terminal/wrap.h"
 
 namespace torchvet {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "engine/report.h"
+#include "report/merge.h"
 
 namespace torchvet {
 
@@ -25,8 +27,10 @@ struct TextOptions {
 /// One line a finding: `path: CODE severity: message`.
 [[nodiscard]] std::string concise_report(const Report& report, const TextOptions& options);
 
-/// "1.2 GB", "12 kB", "7 B".
-[[nodiscard]] std::string size_text(std::uint64_t bytes);
+/// The findings that a report for people shows, as the options say, those on repeated layers
+/// merged.
+[[nodiscard]] std::vector<MergedFinding> displayed(const Report& report,
+                                                   const TextOptions& options);
 
 /// The table of a series: for each checkpoint how many tensors moved since the one before, and how
 /// the most remarkable ones moved over the run.

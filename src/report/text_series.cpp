@@ -10,6 +10,7 @@
 #include "core/escape.h"
 #include "report/sparkline.h"
 #include "report/text.h"
+#include "report/words.h"
 #include "terminal/wrap.h"
 
 namespace torchvet {
@@ -66,8 +67,8 @@ class SeriesTable {
 
   std::string write() {
     out_ = fmt::format("{} checkpoints{}, ordered by {}\n", series_.intervals.size() + 1,
-                       folder_.empty() ? "" : " in " + escape_text(folder_),
-                       escape_text(series_.order));
+                       folder_.empty() ? "" : " in " + printed(folder_, kMaxPrinted),
+                       printed(series_.order, kMaxPrinted));
     write_rows();
     if (series_.intervals.size() >= kFewestIntervals) write_lines();
     return std::move(out_);
@@ -75,7 +76,7 @@ class SeriesTable {
 
  private:
   std::string name(const std::string& path) const {
-    return escape_text(std::string_view(path).substr(folder_.size()));
+    return printed(std::string_view(path).substr(folder_.size()), kMaxPrinted);
   }
 
   void write_rows() {
@@ -178,7 +179,7 @@ class SeriesTable {
     std::size_t around = 8;  // spaces, and the widest label
     for (const Chosen& one : chosen) {
       scale.include(one.track->updates);
-      names.push_back(escape_text(one.track->name, kWidestName));
+      names.push_back(printed(one.track->name, kWidestName));
       labels.push_back(label_of(one));
       wide = std::max(wide, display_width(names.back()));
       around = std::max(around, 8 + display_width(labels.back()));

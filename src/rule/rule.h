@@ -54,6 +54,7 @@ struct Rule {
   CheckSeries check_series = nullptr;
   Wants wants = nullptr;
   Unseen unseen = nullptr;
+  bool judges_without_program = false;  ///< of kGraph: has something to say of modules alone, too
 };
 
 inline constexpr std::string_view kDocHeadings[] = {
@@ -81,6 +82,8 @@ consteval Rule define_rule(Rule rule) {
   require((rule.needs == Needs::kValues) == (rule.wants != nullptr) ||
               (rule.needs == Needs::kGraph && rule.wants != nullptr),
           "values: say which tensors in `wants`");
+  require(!rule.judges_without_program || rule.needs == Needs::kGraph,
+          "judges_without_program: of a rule that needs graphs");
   require(!(rule.severity == Severity::kError && rule.confidence == Confidence::kLow),
           "an error of low confidence does not exist");
   std::size_t at = 0;

@@ -189,8 +189,12 @@ class ExitCodes(Case):
         # have learned from a shell in the background to ignore it.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.addCleanup(signal.signal, signal.SIGINT, before)
-        with subprocess.Popen([TORCHVET, "check", "-j", "1", "--report", "json=report.json",
-                               "a.pt", "b.pt", "c.pt"], cwd=self.folder, start_new_session=True,
+        marks = {"json": '"exit_code": 130', "jsonl": '"exit_code":130', "junit": 'message="interrupted"',
+                 "sarif": '"executionSuccessful": false', "gitlab": '"not-analysed"',
+                 "github": "file=c.pt,line=1,title=not analysed::file: interrupted",
+                 "markdown": "## torchvet: INCOMPLETE"}
+        with subprocess.Popen([TORCHVET, "check", "-j", "1", "a.pt", "b.pt", "c.pt",
+                               *(f"--report={name}=report.{name}" for name in marks)], cwd=self.folder, start_new_session=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               env=environment(TORCHVET_WORKER=worker)) as process:
             self.addCleanup(process.kill)
@@ -203,8 +207,9 @@ class ExitCodes(Case):
         self.assertIn("c.pt: not analysed: file: interrupted", out.decode())
         self.assertIn("INCOMPLETE", out.decode())
         report = json.loads((self.folder / "report.json").read_text())
-        self.assertEqual((report["outcome"], report["exit_code"]), ("incomplete", 130))
-        self.assertEqual(report["summary"]["error"], 1)
+        self.assertEqual((report["outcome"], report["summary"]["error"]), ("incomplete", 1))
+        for name, mark in marks.items():
+            self.assertIn(mark, (self.folder / f"report.{name}").read_text())
 
     def test_130_while_waiting_for_standard_input(self):
         with subprocess.Popen([TORCHVET, "check", "-"], cwd=self.folder, stdin=subprocess.PIPE,

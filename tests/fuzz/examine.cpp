@@ -50,7 +50,7 @@ Examined examine(const std::string& name, std::string bytes) {
   if (!problem.empty()) give_up(problem);
 
   const std::size_t gaps_before = artifact.gaps.size();
-  compute_values(artifact, plan_values(rules, artifact), {});
+  compute_values(artifact, plan_values(rules, artifact).plan, {});
   Checked checked;
   checked.findings = run_rules(rules, artifact, {}, {});
   for (std::size_t i = gaps_before; i < artifact.gaps.size(); ++i) {

@@ -1,0 +1,67 @@
+"""A project with one finding of every sort, and ways to ask for it in every report format."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+from project import CLEAN, ERROR, FIXTURES, MODE, SERIES, TORCHVET, WARNING, Case  # noqa: E402
+
+# Their pages go into SARIF, so only some rules are asked.
+RULES = "FMT001,GRF001,MOD001,PKL004,REG007,REG008,REG009"
+
+
+def formats() -> list[str]:
+    """All that the program has, as it says itself."""
+    said = subprocess.run([TORCHVET, "check", "--isolated", "--report", "none", "."],
+                          capture_output=True, text=True, check=False, timeout=60).stderr
+    return re.search(r"`none` is none of ([a-z, ]+)", said)[1].split(", ")
+
+
+class Findings(Case):
+    """`models/` has an error, a warning, a note, a gap, a merged finding, one that is suppressed, one
+    that is in the baseline, and a program that hides something; `run/` is a series."""
+
+    variables: dict[str, str] = {}  # of the environment
+
+    def setUp(self):
+        super().setUp()
+        for name, source in (("error", ERROR), ("cut", FIXTURES / "FMT001/bad_zip_cut.pt"),
+                             ("frozen", FIXTURES / "REG007/bad_mostly_frozen.pt"),
+                             ("merged", FIXTURES / "REG008/bad_parameter_list.pt"),
+                             ("accepted", WARNING), ("known", FIXTURES / "REG007/bad_unused.pt"),
+                             ("mode", MODE), ("clean", CLEAN),
+                             ("traced", FIXTURES / "demo/layer_in_forward.pt")):
+            self.model(f"models/{name}.pt", source)
+        shutil.copytree(SERIES, self.project / "run")
+        self.configure({"suppressions": [{"code": "PKL004", "artifact": "models/accepted.pt",
+                                          "reason": "made by us [and | only] for us"}]})
+        self.expect(0, "baseline", "write", "models/known.pt", "--baseline", "known.json")
+
+    def run_named(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Runs the program by its plain name, wherever it lies: reports hold the command line."""
+        return subprocess.run(["torchvet", *arguments], executable=TORCHVET, capture_output=True,
+                              cwd=self.project, timeout=120, check=False, env=self.environment(**self.variables))
+
+    def written(self, code: int, *arguments: str) -> dict[str, bytes]:
+        """The reports of one run in every format, for a run that ends with `code`."""
+        files = {name: f"report.{name}" for name in formats()}
+        targets = [part for name, file in files.items() for part in ("--report", f"{name}={file}")]
+        result = self.run_named(*arguments, *targets)
+        self.assertEqual((result.returncode, result.stderr), (code, b""), result.stdout)
+        return {name: (self.project / file).read_bytes() for name, file in files.items()}
+
+    def check(self, *more: str) -> dict[str, bytes]:
+        return self.written(1, "check", "models", "--baseline", "known.json", "--select", RULES,
+                            "--reproducible", *more)
+
+    def drift(self, *more: str) -> dict[str, bytes]:
+        return self.written(0, "drift", "run", "--select", "DRF001", "--reproducible", *more)
+
+    def convert(self, report: dict | bytes, *more: str) -> dict[str, bytes]:
+        path = self.project / "stored.json"
+        path.write_bytes(report if isinstance(report, bytes) else json.dumps(report).encode())
+        return self.written(0, "convert", "stored.json", *more)
