@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -70,11 +71,12 @@ std::vector<Cost> tuple_costs(const ObjectTree& tree) {
   return costs;
 }
 
-/// Objects that a dict or set hashes, and that are tuples.
+/// Objects that a dict or set hashes, and that are tuples. Each once.
 std::vector<ObjectId> hashed_tuples(const ObjectTree& tree) {
   std::vector<ObjectId> keys;
+  std::unordered_set<ObjectId> known;
   const auto add = [&](ObjectId id) {
-    if (tree.as<Object::Tuple>(id)) keys.push_back(id);
+    if (tree.as<Object::Tuple>(id) && known.insert(id).second) keys.push_back(id);
   };
   for (ObjectId id = 0; id < tree.size(); ++id) {
     if (const auto* dict = tree.as<Object::Dict>(id)) {

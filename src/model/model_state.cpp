@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "model/artifact.h"
+#include "model/object_place.h"
+#include "model/reading_budget.h"
 
 // What a checkpoint means is a matter of habit: nobody writes down that this dict is the model and
 // that one the optimizer. The walk goes over every container once and asks of each mapping whether
@@ -16,8 +18,6 @@ namespace {
 
 using Pairs = std::vector<std::pair<ObjectId, ObjectId>>;
 
-constexpr std::size_t kMaxKey = 1024;
-constexpr std::size_t kMaxPath = 4096;
 constexpr std::size_t kMaxDepth = 10'000;
 
 /// Words of a path, in lower case: "model_EMA.module" is model, ema, module.
@@ -65,22 +65,20 @@ constexpr std::array<std::string_view, 16> kTrainingKeys = {"epoch",
 class Describer {
  public:
   explicit Describer(Artifact& artifact)
-      : artifact_(artifact), tree_(artifact.objects), seen_(artifact.objects.size(), false) {}
+      : artifact_(artifact),
+        tree_(artifact.objects),
+        seen_(artifact.objects.size(), false),
+        entries_(artifact, 4) {}
 
   void run(ObjectId root);
 
  private:
-  struct Place {
-    ObjectId id = kNoObject;
-    std::string path;
-    std::size_t depth = 0;
-  };
-
-  bool take_optimizer(const Place& place);
-  bool take_state_dict(const Place& place);
-  void read_groups(ObjectId groups, OptimizerState& optimizer) const;
+  bool take_optimizer(const ObjectPlace& place);
+  bool take_state_dict(const ObjectPlace& place);
+  bool may_read(std::size_t entries);
+  void read_groups(ObjectId groups, OptimizerState& optimizer);
   void read_state(ObjectId state, OptimizerState& optimizer);
-  void push_children(const Place& place);
+  void push_children(const ObjectPlace& place);
   void add_module_states();
   void set_roles();
   void order_state_dicts();
@@ -89,16 +87,10 @@ class Describer {
   Artifact& artifact_;
   const ObjectTree& tree_;
   std::vector<bool> seen_;
-  std::vector<Place> stack_;
+  std::vector<ObjectPlace> stack_;
+  ReadingBudget entries_;  ///< of optimizers and state_dicts
+  bool stopped_ = false;
 };
-
-std::string joined(const std::string& path, std::string_view name) {
-  std::string whole = path;
-  if (!whole.empty()) whole += '.';
-  whole += name.substr(0, kMaxKey);
-  if (whole.size() > kMaxPath) whole.resize(kMaxPath);
-  return whole;
-}
 
 /// A parameter's key as text: a number, or a name. A whole pickled optimizer lists the parameters
 /// themselves: their paths serve.
@@ -108,15 +100,28 @@ std::optional<ParameterKey> key_of(const Artifact& artifact, ObjectId id) {
     return artifact.tensors[tensor->tensor].object_path;
   }
   if (const auto number = tree.integer(id)) return std::to_string(*number);
-  if (const auto text = tree.text(id)) return ParameterKey(text->substr(0, kMaxKey));
-  if (const auto* big = tree.as<Object::BigInt>(id)) return big->decimal;
+  if (const auto text = tree.text(id)) return ParameterKey(text->substr(0, kMaxObjectKey));
+  if (const auto* big = tree.as<Object::BigInt>(id)) return big->decimal.substr(0, kMaxObjectKey);
   return std::nullopt;
 }
 
-void Describer::read_groups(ObjectId groups, OptimizerState& optimizer) const {
+/// Whether so many more entries may be read; leaves a gap, once, when not.
+bool Describer::may_read(std::size_t entries) {
+  if (!stopped_ && !entries_.take(entries)) {
+    stopped_ = true;
+    artifact_.add_gap("optimizers", "their entries are shared by too many objects");
+  }
+  return !stopped_;
+}
+
+void Describer::read_groups(ObjectId groups, OptimizerState& optimizer) {
   for (const ObjectId group : *tree_.sequence(groups)) {
     ParamGroup read;
+    // Two look-ups and one pass over the options.
+    const Pairs* options = tree_.mapping(group);
+    if (!may_read(1 + (options ? 3 * options->size() : 0))) return;
     if (const auto* params = tree_.sequence(tree_.get(group, "params"))) {
+      if (!may_read(params->size())) return;
       for (const ObjectId param : *params) {
         if (auto key = key_of(artifact_, param)) {
           read.params.push_back(std::move(*key));
@@ -126,15 +131,16 @@ void Describer::read_groups(ObjectId groups, OptimizerState& optimizer) const {
       }
     }
     if (const auto* names = tree_.sequence(tree_.get(group, "param_names"))) {
+      if (!may_read(names->size())) return;
       for (const ObjectId name : *names) {
-        read.param_names.emplace_back(tree_.text(name).value_or("").substr(0, kMaxKey));
+        read.param_names.emplace_back(tree_.text(name).value_or("").substr(0, kMaxObjectKey));
       }
     }
-    if (const Pairs* options = tree_.mapping(group)) {
+    if (options) {
       for (const auto& [key, value] : *options) {
         const auto name = tree_.text(key);
         const auto number = tree_.number(value);
-        if (name && number) read.numbers.emplace_back(name->substr(0, kMaxKey), *number);
+        if (name && number) read.numbers.emplace_back(name->substr(0, kMaxObjectKey), *number);
       }
     }
     optimizer.groups.push_back(std::move(read));
@@ -142,14 +148,16 @@ void Describer::read_groups(ObjectId groups, OptimizerState& optimizer) const {
 }
 
 void Describer::read_state(ObjectId state, OptimizerState& optimizer) {
+  if (!may_read(tree_.mapping(state)->size())) return;
   for (const auto& [key, slots] : *tree_.mapping(state)) {
     std::optional<ParameterKey> name = key_of(artifact_, key);
     if (!name) continue;
     OptimizerEntry entry;
     entry.key = std::move(*name);
     if (const Pairs* pairs = tree_.mapping(slots)) {
+      if (!may_read(pairs->size())) return;
       for (const auto& [slot_key, value] : *pairs) {
-        const std::string_view slot = tree_.text(slot_key).value_or("").substr(0, kMaxKey);
+        const std::string_view slot = tree_.text(slot_key).value_or("").substr(0, kMaxObjectKey);
         const auto* tensor = tree_.as<Object::TensorRef>(value);
         if (slot == "step") {
           entry.step = tree_.number(value);
@@ -167,17 +175,18 @@ void Describer::read_state(ObjectId state, OptimizerState& optimizer) {
   }
 }
 
-bool Describer::take_optimizer(const Place& place) {
+bool Describer::take_optimizer(const ObjectPlace& place) {
   ObjectId holder = place.id;
   if (tree_.get(holder, "param_groups") == kNoObject) holder = tree_.attributes(place.id);
   const ObjectId state = tree_.get(holder, "state");
   const ObjectId groups = tree_.get(holder, "param_groups");
   if (!tree_.mapping(state) || !tree_.sequence(groups)) return false;
   OptimizerState optimizer;
-  optimizer.path = place.path;
+  optimizer.path = path_of(tree_, place);
   optimizer.object = place.id;
   read_groups(groups, optimizer);
   read_state(state, optimizer);
+  if (stopped_) return true;  // half an optimizer shows things that are not so
   artifact_.optimizers.push_back(std::move(optimizer));
   return true;
 }
@@ -189,7 +198,7 @@ std::optional<std::vector<std::string>> module_names(const ObjectTree& tree, Obj
   if (!metadata) return std::nullopt;
   std::vector<std::string> names;
   for (const auto& [key, value] : *metadata) {
-    if (const auto name = tree.text(key)) names.emplace_back(name->substr(0, kMaxPath));
+    if (const auto name = tree.text(key)) names.emplace_back(name->substr(0, kMaxObjectPath));
   }
   return names;
 }
@@ -210,11 +219,11 @@ bool can_be_a_weight(DType dtype) {
   }
 }
 
-bool Describer::take_state_dict(const Place& place) {
+bool Describer::take_state_dict(const ObjectPlace& place) {
   const Pairs* pairs = tree_.mapping(place.id);
   if (!pairs) return false;
   StateDict state;
-  state.path = place.path;
+  state.path = path_of(tree_, place);
   state.object = place.id;
   state.modules = module_names(tree_, place.id);
   std::size_t others = 0;
@@ -224,7 +233,7 @@ bool Describer::take_state_dict(const Place& place) {
     if (!name) return false;
     if (const auto* tensor = tree_.as<Object::TensorRef>(value)) {
       weight = weight || can_be_a_weight(artifact_.tensors[tensor->tensor].dtype);
-      state.entries.push_back({std::string(name->substr(0, kMaxPath)), tensor->tensor});
+      state.entries.push_back({std::string(name->substr(0, kMaxObjectPath)), tensor->tensor});
       continue;
     }
     ++others;
@@ -240,39 +249,33 @@ bool Describer::take_state_dict(const Place& place) {
     const bool named = std::any_of(state.entries.begin(), state.entries.end(), [](const auto& e) {
       return e.name.find('.') != std::string::npos || e.name == "weight" || e.name == "bias";
     });
-    if (!named && !place.path.empty() && !any_word(words_of(place.path), kModelWords)) return false;
+    if (!named && !state.path.empty() && !any_word(words_of(state.path), kModelWords)) return false;
   }
-  state.is_average = names_average(place.path);
+  state.is_average = names_average(state.path);
   artifact_.state_dicts.push_back(std::move(state));
   return true;
 }
 
-void Describer::push_children(const Place& place) {
+void Describer::push_children(const ObjectPlace& place) {
   if (place.depth >= kMaxDepth) return;
   const std::size_t first = stack_.size();
-  const auto push = [&](ObjectId id, std::string path) {
-    stack_.push_back({id, std::move(path), place.depth + 1});
-  };
-  const auto container = [&](ObjectId id) {
-    return tree_.mapping(id) || tree_.sequence(id) || tree_.as<Object::Call>(id);
+  const auto path = std::make_shared<const std::string>(path_of(tree_, place));
+  const auto push = [&](ObjectId id, ObjectId key, std::size_t index) {
+    if (tree_.mapping(id) || tree_.sequence(id) || tree_.as<Object::Call>(id)) {
+      stack_.push_back({id, path, key, index, place.depth + 1});
+    }
   };
   const auto push_pairs = [&](const Pairs& pairs) {
-    for (const auto& [key, value] : pairs) {
-      if (!container(value)) continue;
-      const auto name = tree_.text(key);
-      push(value, name ? joined(place.path, *name) : place.path + "[" + tree_.render(key) + "]");
-    }
+    for (const auto& [key, value] : pairs) push(value, key, 0);
   };
   if (const auto* items = tree_.sequence(place.id)) {
-    for (std::size_t i = 0; i < items->size(); ++i) {
-      if (container((*items)[i])) push((*items)[i], place.path + "[" + std::to_string(i) + "]");
-    }
+    for (std::size_t i = 0; i < items->size(); ++i) push((*items)[i], kNoObject, i);
   } else if (const Pairs* pairs = tree_.mapping(place.id)) {
     push_pairs(*pairs);
   }
   if (tree_.as<Object::Call>(place.id)) {
-    if (const Pairs* attributes = tree_.mapping(tree_.attributes(place.id)))
-      push_pairs(*attributes);
+    const Pairs* attributes = tree_.mapping(tree_.attributes(place.id));
+    if (attributes && may_read(attributes->size())) push_pairs(*attributes);
   }
   std::reverse(stack_.begin() + static_cast<std::ptrdiff_t>(first), stack_.end());
 }
@@ -282,9 +285,9 @@ void Describer::run(ObjectId root) {
   for (const Module& module : artifact_.modules) {
     if (module.object < seen_.size()) seen_[module.object] = true;
   }
-  stack_.push_back({root, ""});
-  while (!stack_.empty()) {
-    const Place place = std::move(stack_.back());
+  stack_.push_back(root_place(root));
+  while (!stack_.empty() && !stopped_) {
+    const ObjectPlace place = std::move(stack_.back());
     stack_.pop_back();
     if (!tree_.contains(place.id) || seen_[place.id]) continue;
     seen_[place.id] = true;
@@ -422,16 +425,16 @@ StateDict state_of_module(const Artifact& artifact, ModuleId root) {
     state.modules->push_back(item.name);
     for (const ModuleTensor& parameter : module.parameters) {
       if (parameter.tensor) {
-        state.entries.push_back({joined(item.name, parameter.name), *parameter.tensor});
+        state.entries.push_back({joined_path(item.name, parameter.name), *parameter.tensor});
       }
     }
     for (const ModuleTensor& buffer : module.buffers) {
       if (buffer.tensor && buffer.persistent) {
-        state.entries.push_back({joined(item.name, buffer.name), *buffer.tensor});
+        state.entries.push_back({joined_path(item.name, buffer.name), *buffer.tensor});
       }
     }
     for (auto child = module.children.rbegin(); child != module.children.rend(); ++child) {
-      stack.push_back({child->second, joined(item.name, child->first)});
+      stack.push_back({child->second, joined_path(item.name, child->first)});
     }
   }
   return state;

@@ -26,6 +26,10 @@ class Shown {
     }
     text_ += text;
   }
+  [[nodiscard]] std::string cut_short() {
+    full_ = true;
+    return take();
+  }
   [[nodiscard]] std::string take() {
     if (!full_) return std::move(text_);
     // A cut inside a UTF-8 character loses the whole character.
@@ -52,7 +56,8 @@ std::string number_text(double value) {
 }
 
 /// Renders without recursion: a stack of what is still to be written, the next on top. A container
-/// pushes at most as many parts as could still be shown, so a huge one costs no more than a small.
+/// pushes at most as many parts as could still be shown, so a huge one costs no more than a small;
+/// and a chain of calls, f()()()..., which shows nothing before its far end, is followed only so far.
 class Renderer {
  public:
   Renderer(const ObjectTree& tree, std::size_t limit)
@@ -60,7 +65,9 @@ class Renderer {
 
   std::string render(ObjectId id) {
     todo_.push_back({id, {}});
-    while (!todo_.empty() && !shown_.full()) {
+    // A part that shows nothing itself is a call, and stands before at least its parentheses.
+    for (std::size_t steps = 0; !todo_.empty() && !shown_.full(); ++steps) {
+      if (steps > 8 * max_parts_) return shown_.cut_short();
       const Part part = todo_.back();
       todo_.pop_back();
       if (part.id == kNoObject) {

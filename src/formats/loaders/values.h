@@ -37,13 +37,22 @@ enum class LoadedKind : std::uint8_t {
   kForeign,  ///< what this machine does not follow: no decision may rest on it
 };
 
+/// What becomes of a value that is the key of a dict or the element of a set.
+enum class Hash : std::uint8_t {
+  kIs,
+  kIsNot,    ///< TypeError
+  kUnknown,  ///< it depends on an object that is not followed
+  kTooMany,  ///< a tuple of tuples with so many elements that the answer is not followed
+};
+
 /// What the restricted unpickler has on its stack, as far as a decision can depend on it.
 struct Loaded {
   LoadedKind kind = LoadedKind::kNone;
-  std::int64_t number = 0;
+  std::int64_t number = 0;  ///< of a tuple: the values that its hash looks at
   std::string_view text;
   std::vector<LoadedId> items;
   const AllowedName* allowed = nullptr;
+  Hash tuple_hash = Hash::kIs;
 };
 
 struct LoadedStorage {

@@ -37,6 +37,13 @@ void RestrictedUnpickler::leave(std::string why) {
   if (!end_) end_ = LoadOutcome::undecided(std::move(why));
 }
 
+bool RestrictedUnpickler::may_read(std::size_t entries) {
+  constexpr std::uint64_t kTimes = 16, kForSmallOnes = 10'000;
+  read_ += entries;
+  if (read_ > kTimes * (bytes_.size() + kForSmallOnes)) leave("too many calls share what they get");
+  return !end_;
+}
+
 // ---- the stream ------------------------------------------------------------------------------
 
 /// Python's read(n): as many bytes as there are.
@@ -177,11 +184,9 @@ std::vector<LoadedId> RestrictedUnpickler::pop_mark() {
 
 void RestrictedUnpickler::make_tuple(std::size_t count) {
   if (stack_.size() < count) return fail("IndexError", "list index out of range");
-  Loaded tuple;
-  tuple.kind = LoadedKind::kTuple;
-  tuple.items.assign(stack_.end() - static_cast<std::ptrdiff_t>(count), stack_.end());
+  std::vector<LoadedId> items(stack_.end() - static_cast<std::ptrdiff_t>(count), stack_.end());
   stack_.resize(stack_.size() - count);
-  push_value(std::move(tuple));
+  push_tuple(std::move(items));
 }
 
 void RestrictedUnpickler::put(std::optional<std::uint64_t> index) {
@@ -223,12 +228,8 @@ void RestrictedUnpickler::step(std::uint8_t code) {
       marks_.push_back(std::exchange(stack_, {}));
       if (marks_.size() > limits_.pickle_stack) leave("the pickle nests deeper than the limit");
       return;
-    case Opcode::kTuple: {
-      Loaded tuple;
-      tuple.kind = LoadedKind::kTuple;
-      tuple.items = pop_mark();
-      return push_value(std::move(tuple));
-    }
+    case Opcode::kTuple:
+      return push_tuple(pop_mark());
     case Opcode::kTuple1:
       return make_tuple(1);
     case Opcode::kTuple2:

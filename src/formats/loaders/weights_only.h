@@ -35,6 +35,9 @@ class RestrictedUnpickler {
   // Ends. Once `end_` is set nothing below changes anything that matters.
   void fail(std::string_view exception, std::string_view message);
   void leave(std::string why);
+  /// To be asked before the contents of a value are gone through for a call: a pickle can hand one
+  /// list of a million elements to a million calls.
+  bool may_read(std::size_t entries);
 
   // The stream (weights_only.cpp).
   std::string_view take(std::uint64_t count);
@@ -54,6 +57,7 @@ class RestrictedUnpickler {
   LoadedId top();
   std::vector<LoadedId> pop_mark();
   void make_tuple(std::size_t count);
+  void push_tuple(std::vector<LoadedId> items);
   void put(std::optional<std::uint64_t> index);
   void get(std::optional<std::uint64_t> index);
 
@@ -64,6 +68,7 @@ class RestrictedUnpickler {
   void new_object();
   void reduce();
   void build();
+  [[nodiscard]] Hash hash_of(LoadedId id) const;
   bool can_be_key(LoadedId id);
   std::optional<bool> truth(LoadedId id) const;
 
@@ -86,7 +91,7 @@ class RestrictedUnpickler {
                       std::size_t most);
   std::optional<std::vector<std::int64_t>> whole_numbers(LoadedId id) const;
   bool are_hooks(LoadedId id) const;
-  bool is_plain_state(LoadedId id) const;
+  bool is_plain_state(LoadedId id);
   void set_storage(const LoadedStorage& storage, DType dtype, std::int64_t offset,
                    const std::vector<std::int64_t>& size, const std::vector<std::int64_t>& stride);
   Loaded tensor(DType dtype, std::vector<std::int64_t> size);
@@ -97,6 +102,7 @@ class RestrictedUnpickler {
   StorageLoader& storages_;
   std::uint64_t position_ = 0;
   std::uint64_t opcodes_ = 0;
+  std::uint64_t read_ = 0;  ///< entries gone through for calls
   std::optional<LoadOutcome> end_;
   std::vector<Loaded> values_;
   std::vector<LoadedId> stack_;

@@ -130,6 +130,7 @@ Loaded RestrictedUnpickler::call_class(const AllowedName& name, Arguments argume
     counter.kind = LoadedKind::kCounter;
     if (arguments.empty()) return counter;
     const Loaded& counts = values_[arguments.front()];
+    if (!may_read(counts.items.size())) return {};
     if (counts.kind == LoadedKind::kDict || counts.kind == LoadedKind::kNone) {
       counter.items = counts.items;
       return counter;
@@ -153,6 +154,7 @@ Loaded RestrictedUnpickler::make_ordered_dict(Arguments arguments) {
   made.kind = LoadedKind::kOrderedDict;
   if (arguments.empty()) return made;
   const Loaded& pairs = values_[arguments.front()];
+  if (!may_read(pairs.items.size())) return {};
   if (arguments.size() == 1 && pairs.kind == LoadedKind::kDict) {
     made.items = pairs.items;
     return made;
@@ -182,6 +184,7 @@ Loaded RestrictedUnpickler::make_set(Arguments arguments) {
     leave(form_of("set"));
     return {};
   }
+  if (!may_read(from.items.size())) return {};
   for (const LoadedId id : from.items) {
     if (!can_be_key(id)) return {};
   }
@@ -356,10 +359,10 @@ Loaded RestrictedUnpickler::rebuild_parameter(const AllowedName& name, Arguments
 }
 
 /// Attributes of a tensor of which it is known that they can be set: none, or those of a buffer.
-bool RestrictedUnpickler::is_plain_state(LoadedId id) const {
+bool RestrictedUnpickler::is_plain_state(LoadedId id) {
   const Loaded& state = values_[id];
   if (state.kind == LoadedKind::kNone) return true;
-  if (state.kind != LoadedKind::kDict) return false;
+  if (state.kind != LoadedKind::kDict || !may_read(state.items.size())) return false;
   for (std::size_t i = 0; i < state.items.size(); i += 2) {
     const Loaded& key = values_[state.items[i]];
     const bool known = key.kind == LoadedKind::kText &&
@@ -385,6 +388,7 @@ Loaded RestrictedUnpickler::rebuild_from_type(Arguments arguments) {
     leave(form_of("torch._tensor._rebuild_from_type_v2"));
     return {};
   }
+  if (!may_read(inner.items.size())) return {};
   const std::vector<LoadedId> given = inner.items;
   return rebuild_tensor(*function.allowed, given);
 }

@@ -109,40 +109,56 @@ void RestrictedUnpickler::append(std::uint8_t code) {
   list.items.insert(list.items.end(), items.begin(), items.end());
 }
 
+Hash RestrictedUnpickler::hash_of(LoadedId id) const {
+  switch (values_[id].kind) {
+    case LoadedKind::kTuple:
+      return values_[id].tuple_hash;
+    case LoadedKind::kList:
+    case LoadedKind::kSet:
+    case LoadedKind::kDict:
+    case LoadedKind::kOrderedDict:
+    case LoadedKind::kCounter:
+    case LoadedKind::kByteArray:
+      return Hash::kIsNot;
+    case LoadedKind::kStorage:
+    case LoadedKind::kForeign:
+      return Hash::kUnknown;
+    default:
+      return Hash::kIs;
+  }
+}
+
+/// A tuple knows from the start what its hash would be: it may be the key of many dicts.
+void RestrictedUnpickler::push_tuple(std::vector<LoadedId> items) {
+  constexpr std::int64_t kMostNested = 10'000;
+  Loaded tuple;
+  tuple.kind = LoadedKind::kTuple;
+  tuple.number = 1;
+  for (const LoadedId item : items) {
+    tuple.number += values_[item].kind == LoadedKind::kTuple ? values_[item].number : 1;
+    tuple.tuple_hash = tuple.number > kMostNested ? Hash::kTooMany : hash_of(item);
+    if (tuple.tuple_hash != Hash::kIs) break;
+  }
+  tuple.items = std::move(items);
+  push_value(std::move(tuple));
+}
+
 /// Whether Python can hash the value; raises where it cannot.
 bool RestrictedUnpickler::can_be_key(LoadedId id) {
-  std::vector<LoadedId> open = {id};  // what is to be hashed, the next one last
-  constexpr std::size_t kMostNested = 10'000;
-  std::size_t seen = 0;
-  while (!open.empty()) {
-    const Loaded& value = values_[open.back()];
-    open.pop_back();
-    if (++seen > kMostNested) {
+  switch (hash_of(id)) {
+    case Hash::kIs:
+      return true;
+    case Hash::kIsNot:
+      fail("TypeError", "unhashable type: ");
+      return false;
+    case Hash::kUnknown:
+      leave(std::string(kNotFollowed));
+      return false;
+    case Hash::kTooMany:
       leave("a key is a large tuple");
       return false;
-    }
-    switch (value.kind) {
-      case LoadedKind::kTuple:
-      case LoadedKind::kSize:
-        open.insert(open.end(), value.items.rbegin(), value.items.rend());
-        break;
-      case LoadedKind::kList:
-      case LoadedKind::kSet:
-      case LoadedKind::kDict:
-      case LoadedKind::kOrderedDict:
-      case LoadedKind::kCounter:
-      case LoadedKind::kByteArray:
-        fail("TypeError", "unhashable type: ");
-        return false;
-      case LoadedKind::kStorage:
-      case LoadedKind::kForeign:
-        leave(std::string(kNotFollowed));
-        return false;
-      default:
-        break;
-    }
   }
-  return true;
+  return false;
 }
 
 void RestrictedUnpickler::set_items(std::uint8_t code) {
@@ -202,7 +218,7 @@ std::optional<bool> RestrictedUnpickler::truth(LoadedId id) const {
 void RestrictedUnpickler::persistent() {
   const LoadedId popped = pop();
   if (end_) return;
-  const Loaded id = values_[popped];
+  const Loaded& id = values_[popped];
   if (id.kind == LoadedKind::kForeign) return leave(std::string(kNotFollowed));
   const bool whole = id.kind == LoadedKind::kInt || id.kind == LoadedKind::kBigInt;
   if (id.kind != LoadedKind::kTuple && !whole) {
@@ -346,7 +362,8 @@ void RestrictedUnpickler::reduce() {
       name.kind == AllowedKind::kQScheme) {
     return fail("TypeError", fmt::format("'{}' object is not callable", short_type_name(callable)));
   }
-  const std::vector<LoadedId> items = given.items;
+  if (!may_read(given.items.size())) return;
+  const std::vector<LoadedId> items = given.items;  // a call adds values, which moves them
   const LoadedId made = add(call(name, items));
   if (!end_) stack_.back() = made;
 }

@@ -32,10 +32,10 @@ bool PickleMachine::step_container(Opcode opcode) {
     case Opcode::kTuple3: {
       const std::size_t count = opcode_ - static_cast<std::size_t>(Opcode::kTuple1) + 1;
       if (stack_.size() - fence() < count) return underflow();
-      return push_new(Object::Tuple{take_from(stack_.size() - count)});
+      return push_tuple(take_from(stack_.size() - count));
     }
     case Opcode::kTuple:
-      return pop_mark(start) && push_new(Object::Tuple{take_from(start)});
+      return pop_mark(start) && push_tuple(take_from(start));
     case Opcode::kEmptyList:
       return push_new(Object::List{});
     case Opcode::kList:
@@ -152,8 +152,12 @@ bool PickleMachine::step_call(Opcode opcode) {
 bool PickleMachine::import_name(std::string_view module, std::string_view name, ObjectId& id) {
   // CPython translates Python 2's spellings below protocol 3, and PROTO may come at any place.
   const PythonName mapped = protocol_ < 3 ? from_python2(module, name) : PythonName{module, name};
-  program_.imports.push_back({std::string(mapped.module), std::string(mapped.name), here()});
-  return make(Object::Global{std::string(mapped.module), std::string(mapped.name)}, id);
+  // No name that can be imported is longer; each use of a longer one would copy it.
+  constexpr std::size_t kLongest = 512;
+  const std::string kept_module(mapped.module.substr(0, kLongest));
+  const std::string kept_name(mapped.name.substr(0, kLongest));
+  program_.imports.push_back({kept_module, kept_name, here()});
+  return make(Object::Global{kept_module, kept_name}, id);
 }
 
 bool PickleMachine::stack_global() {
@@ -164,10 +168,7 @@ bool PickleMachine::stack_global() {
   const std::string* name_text = object<std::string>(name_id);
   ObjectId id = kNoObject;
   if (module != nullptr && name_text != nullptr) {
-    // Copies: `import_name` adds to the tree, which moves its objects.
-    const std::string module_copy = *module;
-    const std::string name_copy = *name_text;
-    return import_name(module_copy, name_copy, id) && push(id);
+    return import_name(*module, *name_text, id) && push(id);
   }
   const bool computed =
       (module != nullptr || is_foreign(module_id)) && (name_text != nullptr || is_foreign(name_id));
@@ -295,20 +296,20 @@ bool PickleMachine::append_to(ObjectId target, std::vector<ObjectId> values, boo
   return bad_target(to_set ? "a set" : "a list");
 }
 
-/// A tuple that holds what has no hash has none either. What only a call would make is taken for
-/// hashable.
+/// A tuple that holds what has no hash has none either, which is noted when it is made: asking it
+/// again of each key would walk through a large tuple as often as it is a key. What only a call
+/// would make is taken for hashable.
 bool PickleMachine::is_hashable(ObjectId id) const {
-  constexpr std::size_t kMostLooked = 1000;
-  if (has_no_hash(tree_, id)) return false;
-  if (tree_.as<Object::Tuple>(id) == nullptr) return true;
-  std::vector<ObjectId> pending = {id};
-  for (std::size_t i = 0; i < pending.size(); ++i) {
-    if (has_no_hash(tree_, pending[i])) return false;
-    const auto* tuple = tree_.as<Object::Tuple>(pending[i]);
-    if (tuple == nullptr || pending.size() + tuple->items.size() > kMostLooked) continue;
-    pending.insert(pending.end(), tuple->items.begin(), tuple->items.end());
-  }
-  return true;
+  return !has_no_hash(tree_, id) && !tuples_without_hash_.contains(id);
+}
+
+bool PickleMachine::push_tuple(std::vector<ObjectId> items) {
+  const bool hashable =
+      std::all_of(items.begin(), items.end(), [&](ObjectId item) { return is_hashable(item); });
+  ObjectId id = kNoObject;
+  if (!make(Object::Tuple{std::move(items)}, id)) return false;
+  if (!hashable) tuples_without_hash_.insert(id);
+  return push(id);
 }
 
 bool PickleMachine::keys_are_hashable(const std::vector<std::pair<ObjectId, ObjectId>>& items) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -242,6 +243,7 @@ class PickleMachine {
   bool note_change(ObjectId target, Object::Call change);
   bool append_to(ObjectId target, std::vector<ObjectId> values, bool to_set);
   [[nodiscard]] bool is_hashable(ObjectId id) const;
+  bool push_tuple(std::vector<ObjectId> items);
   bool keys_are_hashable(const std::vector<std::pair<ObjectId, ObjectId>>& items);
   bool make_dict(std::vector<std::pair<ObjectId, ObjectId>> items);
   bool set_items(ObjectId target, std::vector<std::pair<ObjectId, ObjectId>> items);
@@ -270,6 +272,7 @@ class PickleMachine {
   std::vector<ObjectId> stack_;
   std::vector<std::size_t> marks_;
   Memo memo_;
+  std::unordered_set<ObjectId> tuples_without_hash_;
   std::uint64_t copied_ = 0;
   /// The last integer made of each remainder; empty when each gets an object of its own.
   static constexpr std::uint64_t kKeptIntegers = 4096;

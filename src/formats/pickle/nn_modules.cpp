@@ -9,6 +9,8 @@
 
 #include "formats/pickle/arguments.h"
 #include "formats/pickle/torch_objects.h"
+#include "model/object_place.h"
+#include "model/reading_budget.h"
 
 // A whole nn.Module is pickled as an instance whose state is its `__dict__`: the dicts
 // `_parameters`, `_buffers` and `_modules`, bookkeeping, then the author's own attributes. What
@@ -22,9 +24,6 @@
 // round meets and the first knows is only mentioned twice, which is fine.
 namespace torchvet {
 namespace {
-
-constexpr std::size_t kMaxKey = 1024;
-constexpr std::size_t kMaxPath = 4096;
 
 /// Fields that nn.Module.__init__ makes besides the three that hold parameters, buffers, modules.
 constexpr std::string_view kBookkeeping[] = {"training",
@@ -47,18 +46,15 @@ constexpr std::string_view kBookkeeping[] = {"training",
 
 using Pairs = std::vector<std::pair<ObjectId, ObjectId>>;
 
-std::string joined(const std::string& path, std::string_view name) {
-  std::string whole = path;
-  if (!whole.empty()) whole += '.';
-  whole += name.substr(0, kMaxKey);
-  if (whole.size() > kMaxPath) whole.resize(kMaxPath);
-  return whole;
-}
-
 class Finder {
  public:
-  explicit Finder(Artifact& artifact)
-      : artifact_(artifact), tree_(artifact.objects), seen_(artifact.objects.size(), false) {}
+  Finder(Artifact& artifact, const Limits& limits)
+      : artifact_(artifact),
+        tree_(artifact.objects),
+        limits_(limits),
+        seen_(artifact.objects.size(), false),
+        looks_(artifact, 16),
+        kept_(artifact, 2) {}
 
   void run(ObjectId root);
 
@@ -70,20 +66,16 @@ class Finder {
     ObjectId non_persistent = kNoObject;
     std::optional<bool> training;
   };
-  /// A place in a walk through containers.
-  struct Place {
-    ObjectId id = kNoObject;
-    std::string path;
-    bool in_object = false;  ///< below an instance that is no module
-  };
-
   ObjectId state_of(ObjectId id) const;
-  std::optional<Fields> fields_of(ObjectId id) const;
+  std::optional<Fields> fields_of(ObjectId id);
   std::string class_of(ObjectId id) const;
   ObjectId compiled_module(ObjectId id) const;
   bool marked_as_module(ObjectId id) const;
-  bool holds_only_layers_in_containers(ObjectId id) const;
-  bool is_module(ObjectId id) const { return fields_of(id) || compiled_module(id) != kNoObject; }
+  bool holds_only_layers_in_containers(ObjectId id);
+  bool is_module(ObjectId id) { return fields_of(id) || compiled_module(id) != kNoObject; }
+  /// Leaves a gap, once.
+  void stop(std::string why);
+  bool may_read(std::size_t entries);
 
   std::optional<ModuleId> add(ObjectId id, std::string path, std::optional<ModuleId> parent,
                               Registration registration);
@@ -95,13 +87,18 @@ class Finder {
   void search_attributes(ModuleId holder);
   void search_container(ModuleId holder, std::string_view attribute, ObjectId value);
   bool is_leaf(ObjectId id) const;
-  void push_children(const Place& place, bool instances, std::vector<Place>& stack) const;
+  void push_children(const ObjectPlace& place, bool instances, std::vector<ObjectPlace>& stack);
   void add_tensor_attribute(ModuleId holder, std::string name, TensorId tensor);
   std::string_view container_name(ObjectId id, std::string& buffer) const;
 
   Artifact& artifact_;
   const ObjectTree& tree_;
+  const Limits& limits_;
   std::vector<bool> seen_;  ///< containers that a walk has been through
+  ReadingBudget looks_;     ///< entries of attributes, each of which is asked for several times
+  ReadingBudget kept_;      ///< tensors of modules
+  bool stopped_ = false;
+  bool too_deep_ = false;
   std::unordered_map<ObjectId, ModuleId> known_;
 };
 
@@ -117,10 +114,21 @@ ObjectId Finder::state_of(ObjectId id) const {
   return tree_.attributes(id);
 }
 
+void Finder::stop(std::string why) {
+  if (!stopped_) artifact_.add_gap("modules", std::move(why));
+  stopped_ = true;
+}
+
+/// Whether so many more attributes may be looked at.
+bool Finder::may_read(std::size_t entries) {
+  if (!stopped_ && !looks_.take(entries)) stop("their attributes are shared by too many objects");
+  return !stopped_;
+}
+
 /// The fields of an initialised nn.Module. One pass over its `__dict__`.
-std::optional<Finder::Fields> Finder::fields_of(ObjectId id) const {
+std::optional<Finder::Fields> Finder::fields_of(ObjectId id) {
   const Pairs* state = tree_.mapping(state_of(id));
-  if (!state) return std::nullopt;
+  if (!state || !may_read(state->size())) return std::nullopt;
   Fields fields;
   for (const auto& [key, value] : *state) {
     const std::optional<std::string_view> name = tree_.text(key);
@@ -189,15 +197,19 @@ std::vector<ModuleTensor> Finder::tensors_of(const Module& module, ObjectId mapp
   std::vector<ModuleTensor> tensors;
   const Pairs* pairs = tree_.mapping(mapping);
   if (!pairs) return tensors;
+  if (!kept_.take(pairs->size())) {
+    stop("their tensors are shared by too many of them");
+    return tensors;
+  }
   for (const auto& [key, value] : *pairs) {
     const std::optional<std::string_view> name = tree_.text(key);
     if (!name) continue;
     ModuleTensor entry;
-    entry.name = name->substr(0, kMaxKey);
+    entry.name = name->substr(0, kMaxObjectKey);
     if (const Object::TensorRef* reference = tree_.as<Object::TensorRef>(value)) {
       entry.tensor = reference->tensor;
       Tensor& tensor = artifact_.tensors[reference->tensor];
-      std::string path = joined(module.path, *name);
+      std::string path = joined_path(module.path, *name);
       if (tensor.object_path.empty()) {
         tensor.object_path = std::move(path);
         tensor.role = role;
@@ -249,11 +261,12 @@ void Finder::add_tree(ObjectId id, std::string path, std::optional<ModuleId> par
 
     if (const ObjectId inner = compiled_module(item.id); inner != kNoObject) {
       if (is_module(inner)) {
-        stack.push_back({inner, "_orig_mod", joined(item.path, "_orig_mod"), module_id});
+        stack.push_back({inner, "_orig_mod", joined_path(item.path, "_orig_mod"), module_id});
       }
       continue;
     }
     const std::optional<Fields> fields = fields_of(item.id);
+    if (stopped_) return;
     if (!fields) {
       // A class that saves itself in its own way (a tuple, a function) shows nothing either way.
       artifact_.modules[module_id].initialised = tree_.mapping(state_of(item.id)) == nullptr;
@@ -264,8 +277,8 @@ void Finder::add_tree(ObjectId id, std::string path, std::optional<ModuleId> par
     for (auto entry = modules.rbegin(); entry != modules.rend(); ++entry) {
       const std::optional<std::string_view> name = tree_.text(entry->first);
       if (!name || name->empty() || !tree_.as<Object::Call>(entry->second)) continue;
-      stack.push_back({entry->second, std::string(name->substr(0, kMaxKey)),
-                       joined(item.path, *name), module_id});
+      stack.push_back({entry->second, std::string(name->substr(0, kMaxObjectKey)),
+                       joined_path(item.path, *name), module_id});
     }
   }
 }
@@ -279,22 +292,26 @@ bool Finder::is_leaf(ObjectId id) const {
 
 /// Pushes what a container holds, last first, so that it is visited in the order of the file. With
 /// `instances` also the attributes of objects that are no modules.
-void Finder::push_children(const Place& place, bool instances, std::vector<Place>& stack) const {
+void Finder::push_children(const ObjectPlace& place, bool instances,
+                           std::vector<ObjectPlace>& stack) {
   const std::size_t first = stack.size();
-  const auto push_pairs = [&](const Pairs& pairs) {
-    for (const auto& [key, value] : pairs) {
-      if (is_leaf(value)) continue;
-      const std::optional<std::string_view> name = tree_.text(key);
-      stack.push_back(
-          {value, name ? joined(place.path, *name) : place.path + "[" + tree_.render(key) + "]",
-           place.in_object});
+  if (place.depth >= limits_.object_depth) {
+    if (!too_deep_) {
+      artifact_.add_gap("modules",
+                        "objects are nested deeper than " + std::to_string(limits_.object_depth));
     }
+    too_deep_ = true;
+    return;
+  }
+  const auto path = std::make_shared<const std::string>(path_of(tree_, place));
+  const auto push = [&](ObjectId id, ObjectId key, std::size_t index) {
+    if (!is_leaf(id)) stack.push_back({id, path, key, index, place.depth + 1, place.in_object});
+  };
+  const auto push_pairs = [&](const Pairs& pairs) {
+    for (const auto& [key, value] : pairs) push(value, key, 0);
   };
   const auto push_items = [&](const std::vector<ObjectId>& items) {
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      if (is_leaf(items[i])) continue;
-      stack.push_back({items[i], place.path + "[" + std::to_string(i) + "]", place.in_object});
-    }
+    for (std::size_t i = 0; i < items.size(); ++i) push(items[i], kNoObject, i);
   };
   if (const Object::Set* set = tree_.as<Object::Set>(place.id)) {
     push_items(set->items);
@@ -305,8 +322,8 @@ void Finder::push_children(const Place& place, bool instances, std::vector<Place
   }
   if (instances && tree_.as<Object::Call>(place.id)) {
     const std::size_t own = stack.size();
-    if (const Pairs* attributes = tree_.mapping(tree_.attributes(place.id)))
-      push_pairs(*attributes);
+    const Pairs* attributes = tree_.mapping(tree_.attributes(place.id));
+    if (attributes && may_read(attributes->size())) push_pairs(*attributes);
     for (std::size_t i = own; i < stack.size(); ++i) stack[i].in_object = true;
   }
   std::reverse(stack.begin() + static_cast<std::ptrdiff_t>(first), stack.end());
@@ -315,18 +332,20 @@ void Finder::push_children(const Place& place, bool instances, std::vector<Place
 /// True for an instance that is an nn.Module whose author forgot super().__init__(), as far as the
 /// zip format can tell: no attribute of it is a module (assigning one would have raised), but lists
 /// or dicts among them hold layers of torch.nn, and nothing else.
-bool Finder::holds_only_layers_in_containers(ObjectId id) const {
+bool Finder::holds_only_layers_in_containers(ObjectId id) {
   constexpr std::size_t kLookedAt = 10'000;
   const Pairs* attributes =
       tree_.as<Object::Call>(id) ? tree_.mapping(tree_.attributes(id)) : nullptr;
-  if (!attributes || class_of(id).starts_with("torch.")) return false;
+  if (!attributes || class_of(id).starts_with("torch.") || !may_read(attributes->size()))
+    return false;
   std::size_t layers = 0, looked = 0;
   for (const auto& [key, value] : *attributes) {
     if (is_module(value)) return false;
-    std::vector<Place> inside;
-    if (!tree_.as<Object::Call>(value)) push_children({value, ""}, false, inside);
-    for (const Place& place : inside) {
-      if (++looked > kLookedAt) return false;
+    std::vector<ObjectPlace> inside;
+    if (!tree_.as<Object::Call>(value)) push_children(root_place(value), false, inside);
+    looked += inside.size();
+    if (looked > kLookedAt || !may_read(inside.size())) return false;
+    for (const ObjectPlace& place : inside) {
       if (!is_module(place.id)) continue;
       if (!class_of(place.id).starts_with("torch.nn.modules.")) return false;
       ++layers;
@@ -338,16 +357,15 @@ bool Finder::holds_only_layers_in_containers(ObjectId id) const {
 /// Modules that stand in the open: the root itself, or reachable from it without going through
 /// another module.
 void Finder::find_open_modules(ObjectId root) {
-  std::vector<Place> stack;
-  stack.push_back({root, ""});
-  while (!stack.empty()) {
-    const Place place = std::move(stack.back());
+  std::vector<ObjectPlace> stack = {root_place(root)};
+  while (!stack.empty() && !stopped_) {
+    const ObjectPlace place = std::move(stack.back());
     stack.pop_back();
     if (!tree_.contains(place.id) || seen_[place.id]) continue;
     seen_[place.id] = true;
     if (is_module(place.id) || marked_as_module(place.id) ||
         holds_only_layers_in_containers(place.id)) {
-      add_tree(place.id, place.path, std::nullopt, Registration::kRegistered);
+      add_tree(place.id, path_of(tree_, place), std::nullopt, Registration::kRegistered);
     } else {
       push_children(place, true, stack);
     }
@@ -371,7 +389,7 @@ void Finder::add_tensor_attribute(ModuleId holder, std::string name, TensorId id
   if (tensor.role == TensorRole::kParameter || tensor.role == TensorRole::kBuffer) return;
   if (tensor.object_path.empty()) {
     const std::string& path = artifact_.modules[holder].path;
-    tensor.object_path = joined(path, name);
+    tensor.object_path = joined_path(path, name);
     tensor.role = TensorRole::kAttribute;
   }
   artifact_.modules[holder].tensor_attributes.push_back({std::move(name), id, false});
@@ -381,18 +399,18 @@ void Finder::add_tensor_attribute(ModuleId holder, std::string name, TensorId id
 void Finder::search_container(ModuleId holder, std::string_view attribute, ObjectId value) {
   std::string buffer;
   const std::string container(container_name(value, buffer));
-  const std::string base = joined(artifact_.modules[holder].path, attribute);
-  std::vector<Place> stack;
-  stack.push_back({value, base});
-  while (!stack.empty()) {
-    const Place place = std::move(stack.back());
+  const std::string base = joined_path(artifact_.modules[holder].path, attribute);
+  std::vector<ObjectPlace> stack = {root_place(value, base)};
+  while (!stack.empty() && !stopped_) {
+    const ObjectPlace place = std::move(stack.back());
     stack.pop_back();
     if (!tree_.contains(place.id)) continue;
     if (const Object::TensorRef* reference = tree_.as<Object::TensorRef>(place.id)) {
       // Tensors of a list or dict are the module's; those inside other objects are theirs.
       if (place.in_object) continue;
-      const std::string prefix = joined(artifact_.modules[holder].path, "");
-      add_tensor_attribute(holder, place.path.substr(std::min(prefix.size(), place.path.size())),
+      const std::string prefix = joined_path(artifact_.modules[holder].path, "");
+      const std::string path = path_of(tree_, place);
+      add_tensor_attribute(holder, path.substr(std::min(prefix.size(), path.size())),
                            reference->tensor);
       continue;
     }
@@ -403,7 +421,7 @@ void Finder::search_container(ModuleId holder, std::string_view attribute, Objec
       continue;
     }
     const auto first = artifact_.modules.size();
-    add_tree(place.id, place.path, holder, Registration::kUnregistered);
+    add_tree(place.id, path_of(tree_, place), holder, Registration::kUnregistered);
     Module& module = artifact_.modules[first];
     module.held_by_attribute = attribute;
     // A module that is an attribute itself was put there past nn.Module.__setattr__.
@@ -414,12 +432,13 @@ void Finder::search_container(ModuleId holder, std::string_view attribute, Objec
 void Finder::search_attributes(ModuleId holder) {
   const Pairs* attributes = tree_.mapping(state_of(artifact_.modules[holder].object));
   if (!attributes || compiled_module(artifact_.modules[holder].object) != kNoObject) return;
+  if (!may_read(attributes->size())) return;
   for (const auto& [key, value] : *attributes) {
     const std::optional<std::string_view> name = tree_.text(key);
     if (!name) continue;
     const bool own = std::find(std::begin(kBookkeeping), std::end(kBookkeeping), *name) ==
                      std::end(kBookkeeping);
-    if (own) search_container(holder, name->substr(0, kMaxKey), value);
+    if (own) search_container(holder, name->substr(0, kMaxObjectKey), value);
   }
 }
 
@@ -427,10 +446,14 @@ void Finder::run(ObjectId root) {
   find_open_modules(root);
   // The list grows while it is walked: unregistered modules have attributes too.
   for (ModuleId module = 0; module < artifact_.modules.size(); ++module) search_attributes(module);
+  // Half of a model shows things that are not so: no parameters, an unregistered layer.
+  if (stopped_) artifact_.modules.clear();
 }
 
 }  // namespace
 
-void find_pickled_modules(Artifact& artifact, ObjectId root) { Finder(artifact).run(root); }
+void find_pickled_modules(Artifact& artifact, ObjectId root, const Limits& limits) {
+  Finder(artifact, limits).run(root);
+}
 
 }  // namespace torchvet

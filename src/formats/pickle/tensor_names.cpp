@@ -5,15 +5,13 @@
 #include <vector>
 
 #include "formats/pickle/torch_objects.h"
+#include "model/object_place.h"
 
 // A walk in the order of the file over everything that the pickle builds. It keeps its own stack:
 // one frame for each container it stands in, so a file nested a million deep costs no more than the
 // limit allows. The path is one string that grows and shrinks with the stack.
 namespace torchvet {
 namespace {
-
-constexpr std::size_t kMaxKey = 1024;
-constexpr std::size_t kMaxPath = 4096;
 
 struct Frame {
   ObjectId id = kNoObject;
@@ -72,7 +70,7 @@ bool Namer::adds_nothing(Frame& frame, ObjectId key) const {
 
 std::string Namer::key_piece(ObjectId key, std::size_t index) const {
   if (const std::optional<std::string_view> text = tree_.text(key)) {
-    return "." + std::string(text->substr(0, kMaxKey));
+    return "." + std::string(text->substr(0, kMaxObjectKey));
   }
   if (const std::optional<std::int64_t> number = tree_.integer(key)) {
     return "[" + std::to_string(*number) + "]";
@@ -199,7 +197,7 @@ void Namer::run(ObjectId root, const std::string& prefix) {
     if (next.id == kNoObject) continue;
     std::string_view piece = next.piece;
     if (path_.empty() && piece.starts_with('.')) piece.remove_prefix(1);
-    path_ += piece.substr(0, kMaxPath - std::min(kMaxPath, path_.size()));
+    path_ += piece.substr(0, kMaxObjectPath - std::min(kMaxObjectPath, path_.size()));
     enter(next.id);
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
+#include <unordered_set>
 #include <utility>
 
 #include "formats/fault_list.h"
@@ -53,8 +54,17 @@ class Resolver {
   std::optional<MemberId> member_;
   const StorageResolver& resolve_;
   const Limits& limits_;
+  /// Whether the contents of the object are to be copied: small ones always, large ones once. What
+  /// Python writes has its list or text for itself; one that a thousand calls share stays in the
+  /// calls.
+  bool may_copy(ObjectId id, std::size_t size) {
+    constexpr std::size_t kSmall = 64;
+    return size <= kSmall || copied_.insert(id).second;
+  }
+
   FaultList faults_;
   bool tensors_capped_ = false;
+  std::unordered_set<ObjectId> copied_;
 };
 
 /// ('storage', type, key, location, numel), and in the legacy format a sixth element: None, or
@@ -164,6 +174,7 @@ void Resolver::resolve_encoded_bytes(ObjectId id) {
   const std::optional<std::string_view> text = tree_.text(arguments[0]);
   const std::optional<std::string_view> codec = tree_.text(arguments[1]);
   if (!text || (codec != "latin1" && codec != "latin-1")) return;
+  if (!may_copy(arguments[0], text->size())) return;
   std::string bytes;
   bytes.reserve(text->size());
   for (std::size_t i = 0; i < text->size(); ++i) {
@@ -189,7 +200,7 @@ void Resolver::resolve_set(ObjectId id, bool frozen) {
   set.frozen = frozen;
   if (arguments.size() == 1) {
     const std::vector<ObjectId>* items = tree_.sequence(arguments[0]);
-    if (!items) return;
+    if (!items || !may_copy(arguments[0], items->size())) return;
     set.items = *items;
   }
   tree_.at(id).value = std::move(set);
@@ -260,7 +271,7 @@ void resolve_torch_objects(Artifact& artifact, ObjectId first, std::optional<Mem
 
 void describe_torch_pickle(Artifact& artifact, ObjectId root, const Limits& limits) {
   if (!artifact.objects.contains(root)) return;
-  find_pickled_modules(artifact, root);
+  find_pickled_modules(artifact, root, limits);
   name_tensors(artifact, root, "", limits);
   describe_objects(artifact, root);
 }

@@ -52,7 +52,7 @@ void name_tensors(Artifact& artifact, ObjectId root, const std::string& prefix,
 /// and those reachable only through containers, which the module system does not know. Modules that
 /// stand in a checkpoint's dict are found too. Gives their tensors paths and roles, so it comes
 /// before `name_tensors`.
-void find_pickled_modules(Artifact& artifact, ObjectId root);
+void find_pickled_modules(Artifact& artifact, ObjectId root, const Limits& limits);
 
 /// All of the above for the main pickle of a torch.save file, and what `describe_objects` tells.
 void describe_torch_pickle(Artifact& artifact, ObjectId root, const Limits& limits);
