@@ -20,10 +20,10 @@
 #include <libdeflate.h>
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "core/checked.h"
+#include "core/inflate.h"
 #include "formats/zip_layout.h"
 #include "formats/zip_names.h"
 #include "io/source.h"
@@ -294,12 +294,6 @@ void locate(ByteView file, const Source* source, const ByteRange& directory, Mem
   if (member.flags & kFlagsRefused) reject(ErrorCode::kZipEncrypted, "is encrypted or a patch");
 }
 
-struct FreeDecompressor {
-  void operator()(libdeflate_decompressor* decompressor) const {
-    libdeflate_free_decompressor(decompressor);
-  }
-};
-
 Result<ByteView> located_bytes(ByteView file, const Member& member) {
   if (member.flags & kFlagsRefused) {
     return fail(ErrorCode::kZipEncrypted, member.data.offset, member.name + " is encrypted");
@@ -398,26 +392,29 @@ Result<ByteView> member_bytes(ByteView file, const Member& member, const Limits&
   if (member.method != kDeflated) return stored_bytes(file, member);
   const Result<ByteView> bytes = located_bytes(file, member);
   if (!bytes) return bytes;
-  const std::optional<std::uint64_t> most = checked_mul(bytes->size(), limits.inflate_ratio);
-  if (member.size > limits.inflated_bytes || (most && member.size > *most)) {
-    return fail(ErrorCode::kLimitExceeded, bytes->offset(),
-                member.name + " would inflate from " + std::to_string(bytes->size()) + " to " +
-                    std::to_string(member.size) + " bytes");
+  Result<ByteView> inflated = inflate_whole(*bytes, member.size, limits, buffer);
+  if (!inflated) inflated.error().detail = member.name + ": " + inflated.error().detail;
+  return inflated;
+}
+
+Result<std::uint32_t> member_checksum(ByteView file, const Member& member, const Limits& limits) {
+  const Result<ByteView> bytes =
+      member.method == kDeflated ? located_bytes(file, member) : stored_bytes(file, member);
+  if (!bytes) return tl::unexpected<Error>(bytes.error());
+  std::uint32_t crc = 0;
+  const auto add = [&](ByteView part) { crc = libdeflate_crc32(crc, part.data(), part.size()); };
+  if (member.method != kDeflated) {
+    add(*bytes);
+    return crc;
   }
-  buffer.resize(static_cast<std::size_t>(member.size));
-  const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor(
-      libdeflate_alloc_decompressor());
-  std::size_t written = 0;
-  if (!decompressor ||
-      libdeflate_deflate_decompress(decompressor.get(), bytes->data(), bytes->size(), buffer.data(),
-                                    buffer.size(), &written) != LIBDEFLATE_SUCCESS ||
-      written != buffer.size()) {
-    buffer.clear();
-    return fail(ErrorCode::kZipBadDeflate, bytes->offset(),
-                member.name + " does not inflate to the size its entry names");
-  }
-  return ByteView(reinterpret_cast<const std::uint8_t*>(buffer.data()), buffer.size(),
-                  bytes->offset());
+  Result<void> sound = check_inflated_size(*bytes, member.size, limits);
+  if (!sound) return tl::unexpected<Error>(std::move(sound.error()));
+  InflateStream stream(*bytes, member.size);
+  Result<ByteView> part = stream.next();
+  for (; part && !part->empty(); part = stream.next()) add(*part);
+  sound = stream.finish();
+  if (!sound) return tl::unexpected<Error>(std::move(sound.error()));
+  return crc;
 }
 
 }  // namespace torchvet

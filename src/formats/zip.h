@@ -64,4 +64,9 @@ struct ZipDirectory {
 [[nodiscard]] Result<ByteView> member_bytes(ByteView file, const Member& member,
                                             const Limits& limits, std::string& buffer);
 
+/// The CRC-32 of the contents of a member, which are inflated piece by piece when it is deflated.
+/// Errors: as `member_bytes`, but for the limit on the size.
+[[nodiscard]] Result<std::uint32_t> member_checksum(ByteView file, const Member& member,
+                                                    const Limits& limits);
+
 }  // namespace torchvet

@@ -24,6 +24,7 @@
 #include "values/compare_kernels.h"
 #include "values/numbers.h"
 #include "values/piece_pipeline.h"
+#include "values/reading_order.h"
 #include "values/tensor_bytes.h"
 
 namespace torchvet {
@@ -48,8 +49,10 @@ struct PairPiece {
   std::vector<PairFacts> blocks;
 };
 
+/// What is streamed lies in the scratch already.
 const std::uint8_t* read(const TensorBytes& tensor, const PairPiece& piece,
                          std::vector<std::uint8_t>& scratch) {
+  if (tensor.streamed) return scratch.data();
   if (tensor.logical.gathers()) scratch.resize(kPieceBytes);
   return tensor.logical.read(piece.at, piece.size, scratch.data());
 }
@@ -113,10 +116,16 @@ class PairFeeder {
       if (!first) copies_.emplace_back(pair, found->second);
     }
     std::set<StorageId> old_storages, storages;
+    std::vector<TensorPair> different;
+    std::vector<TensorId> tensors;
     for (const auto& [views, pair] : firsts) {
-      ordered_.push_back(pair);
+      different.push_back(pair);
+      tensors.push_back(pair.after);
       bytes_ += stored(after, std::get<0>(views.first), storages) +
                 stored(before, std::get<0>(views.second), old_storages);
+    }
+    for (const std::size_t position : reading_order(after, tensors)) {
+      ordered_.push_back(different[position]);
     }
     allowed_ = allowed_bytes(bytes_, limits.value_ratio);
   }
@@ -126,20 +135,19 @@ class PairFeeder {
 
   /// False when there is nothing left.
   bool next(PairPiece& piece) {
-    while (!open_) {
-      if (at_ == ordered_.size()) return false;
-      begin(ordered_[at_++]);
+    while (true) {
+      if (!open_) {
+        if (at_ == ordered_.size()) return false;
+        begin(ordered_[at_++]);
+      } else if (fill(piece)) {
+        return true;
+      }
     }
-    piece.tensor = open_;
-    piece.at = done_;
-    piece.size = std::min(kPieceBytes, open_->after.size - done_);
-    done_ += piece.size;
-    if (done_ == open_->after.size) open_.reset();
-    return true;
   }
 
   /// After the last piece was taken.
   [[nodiscard]] Changes changes() && {
+    for (const TensorPair& pair : broken_) changes_.erase(pair);
     for (const auto& [copy, original] : copies_) {
       if (const auto found = changes_.find(original); found != changes_.end()) {
         changes_.emplace(copy, found->second);
@@ -156,6 +164,30 @@ class PairFeeder {
     return counts ? artifact.storages[*id].stored_bytes() : 0;
   }
 
+  /// The next piece of the pair. False when one of the two cannot be inflated: nothing is known of
+  /// the pair then.
+  bool fill(PairPiece& piece) {
+    piece.at = done_;
+    piece.size = std::min(kPieceBytes, open_->after.size - done_);
+    if (!inflate(before_opener_, open_->before, piece, piece.before_scratch) ||
+        !inflate(after_opener_, open_->after, piece, piece.after_scratch)) {
+      broken_.push_back(pair_);
+      open_.reset();
+      return false;
+    }
+    piece.tensor = open_;
+    done_ += piece.size;
+    if (done_ == open_->after.size) open_.reset();
+    return true;
+  }
+
+  static bool inflate(TensorOpener& opener, const TensorBytes& tensor, const PairPiece& piece,
+                      std::vector<std::uint8_t>& scratch) {
+    if (!tensor.streamed) return true;
+    scratch.resize(kPieceBytes);
+    return opener.read(tensor, piece.at, piece.size, scratch.data()).has_value();
+  }
+
   void begin(const TensorPair& pair) {
     const Tensor& tensor = after_.tensors[pair.after];
     tl::expected<TensorBytes, std::string> after = after_opener_.open(tensor);
@@ -166,6 +198,7 @@ class PairFeeder {
     allowed_ -= after->size;
     open_ = std::make_shared<OpenPair>(
         OpenPair{tensor.dtype, std::move(*before), std::move(*after), &changes_[pair]});
+    pair_ = pair;
     done_ = 0;
   }
 
@@ -180,6 +213,8 @@ class PairFeeder {
 
   std::size_t at_ = 0;
   std::shared_ptr<const OpenPair> open_;  ///< of which pieces are left
+  TensorPair pair_;
+  std::vector<TensorPair> broken_;  ///< not to be read to their ends
   std::uint64_t done_ = 0;
 };
 

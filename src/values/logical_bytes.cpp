@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/checked.h"
+
 namespace torchvet {
 namespace {
 
@@ -100,12 +102,29 @@ std::vector<LogicalBytes::Dimension> LogicalBytes::merged_dimensions(const Tenso
   return merged;
 }
 
+std::optional<StorageSpan> span_of(const Tensor& tensor) {
+  const std::uint64_t item = item_size(tensor.dtype);
+  const std::optional<std::uint64_t> reached = tensor.elements_reached();
+  const auto end = reached ? checked_mul(*reached, item) : reached;
+  if (item == 0 || !end) return std::nullopt;
+  if (*end == 0) return StorageSpan{};
+  StorageSpan span{.begin = static_cast<std::uint64_t>(tensor.storage_offset) * item, .end = *end};
+  std::uint64_t inner = 1;  // elements from the first to the last of the dimensions seen so far
+  const std::vector<LogicalBytes::Dimension> dimensions = LogicalBytes::merged_dimensions(tensor);
+  for (std::size_t d = dimensions.size(); d-- > 0;) {
+    span.forward = span.forward && dimensions[d].stride >= inner;
+    inner += (dimensions[d].size - 1) * dimensions[d].stride;
+  }
+  return span;
+}
+
 LogicalBytes::LogicalBytes(const Tensor& tensor, ByteView storage, bool big_endian)
     : item_(item_size(tensor.dtype)),
       component_(component_size(tensor.dtype)),
       count_(item_ == 0 ? 0 : tensor.element_count().value_or(0)),
       dimensions_(merged_dimensions(tensor)),
-      base_(storage.data() + static_cast<std::uint64_t>(tensor.storage_offset) * item_),
+      storage_(storage.data()),
+      begin_(static_cast<std::uint64_t>(tensor.storage_offset) * item_),
       swap_(big_endian && component_ > 1),
       negate_(tensor.negative),
       conjugate_(tensor.conjugate && component_ != item_),
@@ -115,13 +134,16 @@ LogicalBytes::LogicalBytes(const Tensor& tensor, ByteView storage, bool big_endi
 
 const std::uint8_t* LogicalBytes::read(std::uint64_t at, std::uint64_t size,
                                        std::uint8_t* scratch) const {
-  if (!gathers_ || size == 0) return base_ + at;
+  if (!gathers_ || size == 0) return storage_ + begin_ + at;
   gather(at / item_, size / item_, scratch);
   if (swap_ || negate_ || conjugate_) adjust(scratch, size);
   return scratch;
 }
 
-void LogicalBytes::gather(std::uint64_t first, std::uint64_t count, std::uint8_t* to) const {
+/// Calls `take(element, stride, count)` for one run of evenly spaced elements after the other, until
+/// it returns false. Elements are counted from the first one of the tensor.
+template <typename Take>
+void LogicalBytes::for_each_run(std::uint64_t first, std::uint64_t count, const Take& take) const {
   const Dimension run = dimensions_.back();
   std::vector<std::uint64_t> odometer(dimensions_.size() - 1, 0);
   std::uint64_t row = 0;  // element offset of the current run
@@ -134,8 +156,7 @@ void LogicalBytes::gather(std::uint64_t first, std::uint64_t count, std::uint8_t
   std::uint64_t in_run = first % run.size;
   while (count > 0) {
     const std::uint64_t part = std::min(run.size - in_run, count);
-    copy_run(base_ + (row + in_run * run.stride) * item_, run.stride, part, item_, to);
-    to += part * item_;
+    if (!take(row + in_run * run.stride, run.stride, part)) return;
     count -= part;
     in_run = 0;
     for (std::size_t d = odometer.size(); d-- > 0;) {
@@ -145,6 +166,37 @@ void LogicalBytes::gather(std::uint64_t first, std::uint64_t count, std::uint8_t
       odometer[d] = 0;
     }
   }
+}
+
+void LogicalBytes::gather(std::uint64_t first, std::uint64_t count, std::uint8_t* to) const {
+  const std::uint8_t* base = storage_ + begin_;
+  for_each_run(first, count, [&](std::uint64_t element, std::uint64_t stride, std::uint64_t part) {
+    copy_run(base + element * item_, stride, part, item_, to);
+    to += part * item_;
+    return true;
+  });
+}
+
+bool LogicalBytes::read(InflateStream& stream, std::uint64_t at, std::uint64_t size,
+                        std::uint8_t* to) const {
+  if (size == 0) return true;
+  std::uint8_t* next = to;
+  bool whole = true;
+  for_each_run(at / item_, size / item_,
+               [&](std::uint64_t element, std::uint64_t stride, std::uint64_t count) {
+                 const std::uint64_t begin = begin_ + element * item_;
+                 if (stride == 1) {
+                   whole = stream.read(begin, count * item_, next);
+                   next += count * item_;
+                   return whole;
+                 }
+                 for (std::uint64_t i = 0; whole && i < count; ++i, next += item_) {
+                   whole = stream.read(begin + i * stride * item_, item_, next);
+                 }
+                 return whole;
+               });
+  if (whole && (swap_ || negate_ || conjugate_)) adjust(to, size);
+  return whole;
 }
 
 void LogicalBytes::adjust(std::uint8_t* bytes, std::uint64_t size) const {

@@ -30,31 +30,59 @@ struct TensorBytes {
   /// Of the logical bytes; UINT64_MAX when they are more. A view with stride 0 names one element a
   /// billion times: to be bounded before any of it is read.
   std::uint64_t size = 0;
-  std::shared_ptr<const std::string> inflated;
+  std::shared_ptr<const std::string> held;
+  /// They are inflated while they are read, by `TensorOpener::read` alone.
+  bool streamed = false;
 };
 
-/// Opens the tensors of an artifact. A deflated storage is inflated when the first of its tensors
-/// is opened and let go when one of another storage is, so ask for them storage by storage.
+/// Opens the tensors of an artifact, one after the other in the order of `reading_order`.
+///
+/// A deflated storage is read as a stream, which goes on where the tensor before ended, and begins
+/// anew for one that lies before that. For a tensor whose elements jump back in the storage
+/// (transposed, expanded, overlapping itself) the whole storage is inflated, up to
+/// `Limits::inflated_bytes`, and held until a tensor of another storage is opened. Together no more
+/// is inflated than `allowed_bytes` of the file.
 class TensorOpener {
  public:
-  TensorOpener(const Artifact& artifact, const Limits& limits)
-      : artifact_(artifact), limits_(limits) {}
+  TensorOpener(const Artifact& artifact, const Limits& limits);
+  ~TensorOpener();
 
   /// The error says, for people, why the values cannot be read.
   [[nodiscard]] tl::expected<TensorBytes, std::string> open(const Tensor& tensor);
+
+  /// Inflates a part of the tensor that was opened last, which is streamed; parts are to be asked
+  /// for in ascending order.
+  [[nodiscard]] tl::expected<void, std::string> read(const TensorBytes& tensor, std::uint64_t at,
+                                                     std::uint64_t size, std::uint8_t* to);
+
+  /// Ends with the storage that is open: inflates what no tensor reached, as only the end of a
+  /// stream tells whether it holds what its archive says.
+  void close();
+
+  /// Deflated storages of which something is wrong, each once and with its member, as far as it was
+  /// seen. Whoever opened a tensor of one was told as well, except of what shows only at its end.
+  [[nodiscard]] const std::vector<Fault>& faults() const { return faults_; }
 
   /// Why a tensor has no storage that could be opened; empty when it has one.
   [[nodiscard]] static std::string_view without_storage(const Artifact& artifact,
                                                         const Tensor& tensor);
 
  private:
-  [[nodiscard]] Result<ByteView> open_storage(const Storage& storage);
+  struct OpenStorage;
+
+  void open_storage(const Storage& storage);
+  void open_deflated(const Storage& storage);
+  void give_up(const Error& error);
+  [[nodiscard]] Result<void> spend(std::uint64_t inflated);
+  [[nodiscard]] std::string stream_from(const StorageSpan& span);
+  [[nodiscard]] std::string hold();
 
   const Artifact& artifact_;
   const Limits& limits_;
+  std::uint64_t inflated_left_;
   std::optional<StorageId> opened_;
-  Result<ByteView> open_;
-  std::shared_ptr<const std::string> inflated_;
+  std::unique_ptr<OpenStorage> open_;
+  std::vector<Fault> faults_;
 };
 
 }  // namespace torchvet

@@ -71,8 +71,12 @@ std::vector<float> TensorPass::last_numbers(std::uint8_t byte) const {
 }
 
 void TensorPass::look_at(Piece& piece) const {
-  if (bytes_.logical.gathers()) piece.scratch.resize(kPieceBytes);
-  piece.bytes = bytes_.logical.read(piece.at, piece.size, piece.scratch.data());
+  if (bytes_.streamed) {
+    piece.bytes = piece.scratch.data();
+  } else {
+    if (bytes_.logical.gathers()) piece.scratch.resize(kPieceBytes);
+    piece.bytes = bytes_.logical.read(piece.at, piece.size, piece.scratch.data());
+  }
   piece.numbers = {};
   piece.histogram.reset();
   piece.fingerprint.reset();

@@ -43,9 +43,9 @@ class TensorPass {
   TensorPass(const Tensor& tensor, Quantities quantities, TensorBytes bytes,
              std::vector<double> bounds);
 
-  [[nodiscard]] std::uint64_t size() const { return bytes_.size; }
+  [[nodiscard]] const TensorBytes& bytes() const { return bytes_; }
 
-  /// Thread-safe.
+  /// Thread-safe. What is streamed lies in the scratch already.
   void look_at(Piece& piece) const;
   /// To be called for one piece after the other.
   void take(const Piece& piece);

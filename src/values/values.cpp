@@ -1,7 +1,7 @@
 // The value pass: every tensor that a rule asked about is cut into pieces, and the pieces of all of
 // them flow through one pipeline. The first stage hands them out in the order of the storages, so
-// that each byte is read once and a deflated storage is inflated once and let go when its last
-// piece is through; the second, on as many threads as there are, looks at the numbers; the third
+// that each byte is read once, and inflates deflated ones on the way (reading_order.cpp,
+// tensor_bytes.h); the second, on as many threads as there are, looks at the numbers; the third
 // takes the results together in the order of the pieces, and feeds what needs that order (digests,
 // rows), while the bytes are still in the cache. So the facts are the same whatever the number of
 // threads, and the memory is bounded by the number of pieces in flight.
@@ -22,6 +22,7 @@
 
 #include "values/init_bounds.h"
 #include "values/piece_pipeline.h"
+#include "values/reading_order.h"
 #include "values/sparse.h"
 #include "values/tensor_bytes.h"
 #include "values/tensor_pass.h"
@@ -45,9 +46,14 @@ class Feeder {
   Feeder(Artifact& artifact, const ValuePlan& plan, const Limits& limits)
       : artifact_(artifact),
         opener_(artifact, limits),
-        ordered_(order(plan, limits.value_ratio)),
-        at_(ordered_.begin()) {
+        ordered_(order(plan, limits.value_ratio)) {
     join_equal_views();
+    std::vector<TensorId> tensors;
+    for (const auto& [key, quantities] : ordered_) tensors.push_back(key.second);
+    const std::vector<OrderedPlan::value_type> items(ordered_.begin(), ordered_.end());
+    for (const std::size_t position : reading_order(artifact, tensors)) {
+      turns_.emplace_back(items[position].first.second, items[position].second);
+    }
   }
 
   /// The most that there is to read.
@@ -55,19 +61,27 @@ class Feeder {
 
   /// False when there is nothing left.
   bool next(Piece& piece) {
-    while (!tensor_) {
-      if (at_ == ordered_.end()) return false;
-      begin(at_->first.second, at_->second);
-      ++at_;
+    while (true) {
+      if (!tensor_) {
+        if (at_ == turns_.size()) return false;
+        begin(turns_[at_].first, turns_[at_].second);
+        ++at_;
+      } else if (fill(piece)) {
+        return true;
+      }
     }
-    piece.tensor = tensor_;
-    piece.id = id_;
-    piece.at = done_;
-    piece.size = std::min(kPieceBytes, tensor_->size() - done_);
-    done_ += piece.size;
-    piece.last = done_ == tensor_->size();
-    if (piece.last) tensor_.reset();
-    return true;
+  }
+
+  /// After the last piece was taken: what a deflated storage hides behind its last tensor.
+  void tell_of_storages() {
+    opener_.close();
+    for (const Fault& fault : opener_.faults()) {
+      const bool known = std::any_of(
+          artifact_.faults.begin(), artifact_.faults.end(), [&](const Fault& other) {
+            return other.member == fault.member && other.error.code == fault.error.code;
+          });
+      if (!known) artifact_.add_fault(fault.member, fault.error);
+    }
   }
 
   /// After the last piece was taken: tensors whose facts follow from those of another one.
@@ -80,6 +94,28 @@ class Feeder {
   }
 
  private:
+  /// The next piece of the tensor. False when it cannot be inflated: the tensor is let go.
+  bool fill(Piece& piece) {
+    const TensorBytes& bytes = tensor_->bytes();
+    piece.at = done_;
+    piece.size = std::min(kPieceBytes, bytes.size - done_);
+    if (bytes.streamed) {
+      piece.scratch.resize(kPieceBytes);
+      auto inflated = opener_.read(bytes, piece.at, piece.size, piece.scratch.data());
+      if (!inflated) {
+        tensor_.reset();
+        refuse(id_, std::move(inflated.error()));
+        return false;
+      }
+    }
+    piece.tensor = tensor_;
+    piece.id = id_;
+    done_ += piece.size;
+    piece.last = done_ == bytes.size;
+    if (piece.last) tensor_.reset();
+    return true;
+  }
+
   void copy_equal_views() const {
     for (const auto& [copy, original] : copies_) {
       if (const auto why = refused_.find(original); why != refused_.end()) {
@@ -142,7 +178,11 @@ class Feeder {
     const Tensor& tensor = artifact_.tensors[id];
     tl::expected<TensorBytes, std::string> bytes = opener_.open(tensor);
     if (!bytes) return refuse(id, std::move(bytes.error()));
-    if (bytes->size > allowed_) return refuse(id, "its elements name the same bytes over and over");
+    if (bytes->size > allowed_) {
+      return refuse(id, artifact_.storages[*tensor.storage].compressed
+                            ? "it inflates to more than a file of this size may (value-ratio)"
+                            : "its elements name the same bytes over and over");
+    }
     allowed_ -= bytes->size;
     wanted &= ~TensorPass::unknowable(tensor);
     std::vector<double> bounds;
@@ -170,7 +210,8 @@ class Feeder {
   std::uint64_t allowed_ = 0;  ///< logical bytes that may still be walked
   std::vector<Sparse> sparse_;  ///< found while the plan is put in order
   OrderedPlan ordered_;
-  OrderedPlan::const_iterator at_;
+  std::vector<std::pair<TensorId, Quantities>> turns_;  ///< what is computed, in this order
+  std::size_t at_ = 0;
   std::vector<std::pair<TensorId, TensorId>> copies_;  ///< copy, original
   std::map<TensorId, std::string> refused_;  ///< why they could not be read
   std::optional<TensorIndex> index_;
@@ -196,6 +237,7 @@ void compute_values(Artifact& artifact, const ValuePlan& plan, const Limits& lim
       [](Piece& piece) { piece.tensor->look_at(piece); },
       [&](Piece& piece) { take(artifact, piece); });
   feeder.copy_results();
+  feeder.tell_of_storages();
 }
 
 }  // namespace torchvet

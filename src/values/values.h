@@ -7,11 +7,14 @@ namespace torchvet {
 
 /// Fills `Tensor::values` of the tensors in the plan, each storage byte read once, nothing else
 /// touched. A tensor whose bytes are absent, out of range or compressed beyond the limits keeps no
-/// facts and leaves a gap. The facts are the same for any number of `threads`; 0, or more than
-/// there are processors, is one for each. Memory besides the mapped file is bounded by a constant
-/// (about half a MiB for each piece in flight, of which there are 64 at most), apart from a
-/// deflated storage, which is inflated as a whole within the limits, and one that lies in pieces,
-/// which is put together.
+/// facts and leaves a gap; a deflated storage that is broken leaves a fault of its member too. The
+/// facts are the same for any number of `threads`; 0, or more than there are processors, is one for
+/// each, and the same whether a storage is deflated or not. Memory besides the mapped file is bounded
+/// by a constant (about half a MiB for each piece in flight, of which there are 64 at most), apart
+/// from a storage that lies in pieces, which is put together, and a deflated one of which some tensor
+/// is transposed, expanded or overlaps itself, which is held up to `Limits::inflated_bytes`. A
+/// deflated storage is inflated once, or, when tensors share bytes of it, as often as there are
+/// different ones in one place; for all together no more than `Limits::value_ratio` times the file.
 void compute_values(Artifact& artifact, const ValuePlan& plan, const Limits& limits,
                     unsigned threads = 0);
 

@@ -7,7 +7,7 @@ that torch saves, random and adversarial values, every layout of a strided tenso
 Counts, extremes, digests, rows and histograms must be equal. Sums of integers and of 8-bit types
 must be the exact sum, rounded once. Sums of wider floating-point numbers may be off by
 1032 * 2^-53 * sum(|x|): a lane adds at most 1024 numbers before lanes are added. Everything must be
-the same on one thread and on three. Without torch nothing can be compared: exit 77 (skipped)."""
+the same on one thread and on three, and for the same file packed again with compression. Without torch nothing can be compared: exit 77 (skipped)."""
 
 import fractions
 import json
@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 SKIPPED = 77
 
@@ -373,6 +374,22 @@ def problems_of(tensor: torch.Tensor, ours: dict) -> list[str]:
     return found
 
 
+def deflated_copy(path: pathlib.Path) -> pathlib.Path:
+    """As a tool that packs an archive anew makes it: every member compressed."""
+    copy = path.with_name("deflated.pt")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            new.writestr(info.filename, old.read(info))
+    return copy
+
+
+def read_otherwise(copy: pathlib.Path, tensors: dict[str, torch.Tensor]) -> list[str]:
+    """The tensors of which torch reads other values from the copy, to know that it is a twin."""
+    loaded = torch.load(copy, weights_only=True)
+    return [name for name, tensor in tensors.items() if tensor.layout == torch.strided
+            and torch_tensors.digest_of(loaded[name]) != torch_tensors.digest_of(tensor)]
+
+
 def parsed(line: str) -> dict:
     ours = json.loads(line)
     for key in ("min", "max", "first", "sum", "sum_of_squares", "p99"):
@@ -389,11 +406,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "values.pt"
         torch.save(tensors | {"repeated": repeated}, path)
-        outputs = [subprocess.run([sys.argv[1], str(path), str(threads)], check=True,
-                                  capture_output=True, text=True) for threads in (1, 3)]
-    failed = []
-    if outputs[0].stdout != outputs[1].stdout:
-        failed.append("one thread and three threads give different facts")
+        deflated = deflated_copy(path)
+        outputs = [subprocess.run([sys.argv[1], str(file), str(threads)], check=True,
+                                  capture_output=True, text=True)
+                   for file in (path, deflated) for threads in (1, 3)]
+        failed = [f"{name}: torch reads other values from the deflated copy"
+                  for name in read_otherwise(deflated, tensors)]
+    for output, where in zip(outputs[1:], ("three threads", "a deflated file",
+                                           "a deflated file on three threads")):
+        if (output.stdout, output.stderr) != (outputs[0].stdout, outputs[0].stderr):
+            failed.append(f"{where}: other facts than those of the stored file on one thread")
     # An element that is named twice is a sum, which no single value tells: it must be said.
     said = outputs[0].stderr.splitlines()
     failed += [line for line in said if not line.startswith("values of repeated: ")]

@@ -232,7 +232,7 @@ TEST_CASE("a deflated storage is compared with one that is not") {
   Storage& storage = packed_one.artifact.storages[0];
   storage.compressed = true;
   storage.member = 0;
-  packed_one.artifact.members.push_back({.name = "data/0", .size = plain.bytes.size()});
+  packed_one.artifact.members.push_back({.name = "data/0", .size = plain.bytes.size(), .method = 8});
   using Two = std::pair<const Held*, const Held*>;
   for (const auto& [before, after] :
        {Two(&plain, &packed_one), Two(&packed_one, &plain), Two(&packed_one, &packed_one)}) {
