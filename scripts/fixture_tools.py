@@ -59,11 +59,16 @@ def save_to(
     path.write_bytes(renumber_legacy(content) if legacy else content)
 
 
-def save_script(path: pathlib.Path, program: torch.jit.ScriptModule, **options: object) -> None:
+def save_script(path: pathlib.Path, program: torch.jit.ScriptModule, *, mobile: bool = False,
+                **options: object) -> None:
     """torch.jit.save with reproducible bytes: source paths relative to the repository, torch's own
-    under a usual site-packages, and no frames of the scripts that ran the recipe."""
+    under a usual site-packages, and no frames of the scripts that ran the recipe. `mobile` adds the
+    bytecode for the lite interpreter."""
     buffer = io.BytesIO()
-    torch.jit.save(program, buffer, **options)
+    if mobile:
+        buffer.write(program._save_to_buffer_for_lite_interpreter(**options))
+    else:
+        torch.jit.save(program, buffer, **options)
     members = read_members(buffer.getvalue())
     for member in members:
         if member.name.endswith(".debug_pkl"):

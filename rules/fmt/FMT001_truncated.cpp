@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <set>
 
 #include "rule/rule.h"
@@ -39,16 +41,11 @@ was cut and then padded to its old size is not found here.
 legacy format each storage is preceded by its number of elements.
 )md";
 
+constexpr std::array kCodes = {ErrorCode::kTruncated, ErrorCode::kZipNoCentralDirectory,
+                               ErrorCode::kZipMemberOutside, ErrorCode::kPickleNoStop};
+
 bool is_truncation(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kTruncated:
-    case ErrorCode::kZipNoCentralDirectory:
-    case ErrorCode::kZipMemberOutside:
-    case ErrorCode::kPickleNoStop:
-      return true;
-    default:
-      return false;
-  }
+  return std::find(kCodes.begin(), kCodes.end(), code) != kCodes.end();
 }
 
 std::string describe(const Artifact& artifact, const Fault& fault) {
@@ -91,6 +88,7 @@ extern constexpr Rule FMT001 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kCodes,
     .check = check,
 });
 

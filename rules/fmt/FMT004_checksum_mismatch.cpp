@@ -13,11 +13,13 @@ constexpr std::string_view kDoc = R"md(
 ## What it does
 Computes the checksum (CRC-32) of the members of an archive and compares it with the one that the directory
 records: of pickles, programs and small records always, of all members with `--digest`. A compressed member
-that does not inflate is reported too.
+that does not inflate to exactly the size that the directory records is reported too, as is one with bytes behind
+the end of its stream; compressed numbers are inflated when a rule looks at them.
 
 ## Why it matters
 No loader of torch looks at checksums. A byte that changed on disk or on the way is a wrong number in a
-weight, a wrong letter in a program, without any error. A member that was edited by hand shows in the same
+weight, a wrong letter in a program, without any error. Of compressed numbers that are cut off torch loads what is
+there, and behind it whatever lay in memory. A member that was edited by hand shows in the same
 way.
 
 ## Example
@@ -35,7 +37,7 @@ edits a file on purpose can set the checksum right. The legacy format has none, 
 
 ## References
 Measured with torch 2.13: a flipped byte in a storage, a changed number in `data.pkl` and a flipped letter in
-the code of a TorchScript archive all load.
+the code of a TorchScript archive all load, and so does a deflated storage without its end.
 )md";
 
 constexpr std::array kCodes = {ErrorCode::kZipChecksum, ErrorCode::kZipBadDeflate};
@@ -61,6 +63,7 @@ extern constexpr Rule FMT004 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kCodes,
     .check = check,
 });
 

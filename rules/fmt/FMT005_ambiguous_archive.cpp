@@ -85,6 +85,7 @@ extern constexpr Rule FMT005 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kCodes,
     .check = check,
 });
 

@@ -39,6 +39,8 @@ Measured with torch 2.13.
 constexpr std::array kMissing = {ErrorCode::kStorageMissing};
 constexpr std::array kTooLong = {ErrorCode::kRecordTooLong};
 constexpr std::array kOtherSize = {ErrorCode::kRecordTooLong, ErrorCode::kRecordTooShort};
+constexpr std::array kAll = {ErrorCode::kStorageMissing, ErrorCode::kRecordTooLong,
+                             ErrorCode::kRecordTooShort};
 
 std::string name_of_pickle(const std::string& member) {
   return member.empty() ? "the pickle" : fmt::format("`{}`", member);
@@ -79,6 +81,7 @@ extern constexpr Rule FMT006 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kAll,
     .check = check,
 });
 

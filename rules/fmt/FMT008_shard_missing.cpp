@@ -23,7 +23,7 @@ model-00002-of-00004.safetensors: the shard is missing
 ```
 
 ## What to do
-Fetch the file again. When the checkpoint was sharded anew, remove the old index and shards first.
+Fetch the file again, or the index. When the checkpoint was sharded anew, remove the old index and shards first.
 
 ## Limits
 It looks beside the index only; in a training checkpoint that is a folder, at the parts that are there.
@@ -35,15 +35,27 @@ The layout of sharded checkpoints as the Hugging Face libraries write it: `weigh
 `model.safetensors.index.json` and `pytorch_model.bin.index.json`.
 )md";
 
-constexpr std::array kCodes = {ErrorCode::kShardMissing};
+constexpr std::array kCodes = {ErrorCode::kShardMissing, ErrorCode::kShardReplaced,
+                               ErrorCode::kIndexMissing};
+constexpr std::array kNoIndex = {ErrorCode::kIndexMissing};
+constexpr std::array kNoShard = {ErrorCode::kShardMissing, ErrorCode::kShardReplaced};
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   const bool folder = artifact.format == Format::kTrainingFolder;
-  return findings_of_faults(artifact, kCodes, [&](const std::string&, const Fault& fault) {
-    if (fault.error.detail.starts_with("the shard")) return "the shard is missing";
-    if (fault.error.detail.starts_with("it is shard")) return "the index of the shards is missing";
-    return folder ? "the file is something else" : "the shard is something else";
-  });
+  std::vector<Finding> findings =
+      findings_of_faults(artifact, kNoShard, [&](const std::string&, const Fault& fault) {
+        if (fault.error.code == ErrorCode::kShardMissing) return "the shard is missing";
+        return folder ? "the file is something else" : "the shard is something else";
+      });
+  for (Finding& finding :
+       findings_of_faults(artifact, kNoIndex, [](const std::string&, const Fault&) {
+         return "the index of the shards is missing";
+       })) {
+    finding.why = "from_pretrained looks for the index and finds no weights";
+    finding.help = "copy the index to its shards, or save the model again with save_pretrained";
+    findings.push_back(std::move(finding));
+  }
+  return findings;
 }
 
 }  // namespace
@@ -59,6 +71,7 @@ extern constexpr Rule FMT008 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kCodes,
     .check = check,
 });
 

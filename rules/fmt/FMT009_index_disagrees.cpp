@@ -42,6 +42,8 @@ warning.
 constexpr std::array kNames = {ErrorCode::kIndexDisagrees, ErrorCode::kDcpBadMetadata};
 constexpr std::array kTotal = {ErrorCode::kIndexTotal};
 constexpr std::array kStale = {ErrorCode::kIndexStale};
+constexpr std::array kAll = {ErrorCode::kIndexDisagrees, ErrorCode::kDcpBadMetadata,
+                             ErrorCode::kIndexTotal, ErrorCode::kIndexStale};
 
 void add_warnings(std::vector<Finding> warnings, std::string_view key,
                   std::vector<Finding>& findings) {
@@ -82,6 +84,7 @@ extern constexpr Rule FMT009 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kAll,
     .check = check,
 });
 

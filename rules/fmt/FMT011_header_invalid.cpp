@@ -38,6 +38,7 @@ not fully covered`.
 
 constexpr std::array kRefused = {ErrorCode::kSafetensorsBadHeader};
 constexpr std::array kTwice = {ErrorCode::kJsonDuplicateKey};
+constexpr std::array kAll = {ErrorCode::kSafetensorsBadHeader, ErrorCode::kJsonDuplicateKey};
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   if (artifact.format != Format::kSafetensors && artifact.format != Format::kShardedIndex)
@@ -68,6 +69,7 @@ extern constexpr Rule FMT011 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kAll,
     .check = check,
 });
 

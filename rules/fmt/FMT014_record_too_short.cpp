@@ -65,6 +65,7 @@ extern constexpr Rule FMT014 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kCodes,
     .check = check,
 });
 

@@ -58,6 +58,7 @@ extern constexpr Rule FMT016 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kCodes,
     .check = check,
 });
 

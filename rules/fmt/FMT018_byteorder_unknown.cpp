@@ -61,6 +61,7 @@ extern constexpr Rule FMT018 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kCodes,
     .check = check,
 });
 

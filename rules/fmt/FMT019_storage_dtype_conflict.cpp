@@ -54,6 +54,7 @@ extern constexpr Rule FMT019 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kCodes,
     .check = check,
 });
 

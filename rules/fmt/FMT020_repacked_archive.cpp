@@ -41,6 +41,7 @@ measured with torch 2.13.
 
 constexpr std::array kNotes = {ErrorCode::kZipRepacked};
 constexpr std::array kMoved = {ErrorCode::kZipOffsetsMoved};
+constexpr std::array kAll = {ErrorCode::kZipRepacked, ErrorCode::kZipOffsetsMoved};
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   std::vector<Finding> findings =
@@ -74,6 +75,7 @@ extern constexpr Rule FMT020 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kAll,
     .check = check,
 });
 

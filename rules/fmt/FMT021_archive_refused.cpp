@@ -14,7 +14,8 @@ constexpr std::string_view kDoc = R"md(
 Reports an archive that torch's reader refuses before it builds anything: a member that lies in another folder
 than the first one, a name that is no UTF-8, a version that is no number or that no torch up to 2.13 reads, an
 id of the contents that is no UTF-8, and a `.pt2` whose records `archive_format` and `archive_version` do not
-hold exactly `pt2` and `0`.
+hold exactly `pt2` and `0`. Also a pickle of a TorchScript program with an opcode that LibTorch's own unpickler
+does not know, such as a second PROTO, or with more than one value at its end.
 
 ## Why it matters
 Nothing in the file can be loaded, although its numbers are all there: `file in archive is not in a
@@ -31,11 +32,11 @@ Save the model again. If a tool of yours writes archives, or edits them: one fol
 small records byte for byte as torch writes them.
 
 ## Limits
-`torch.jit.load` looks at the version only, so of a TorchScript archive nothing else is judged. Records that
+`torch.jit.load` looks at the version only, so of the records of a TorchScript archive nothing else is judged. Records that
 are missing are other findings.
 
 ## References
-Measured with torch 2.13: torch.load, torch.export.load and torch.distributed.checkpoint.
+Measured with torch 2.13: torch.load, torch.jit.load, torch.export.load and torch.distributed.checkpoint.
 )md";
 
 constexpr std::array kCodes = {ErrorCode::kArchiveRefused};
@@ -59,6 +60,7 @@ extern constexpr Rule FMT021 = define_rule({
     .confidence = Confidence::kHigh,
     .needs = Needs::kStructure,
     .doc = kDoc,
+    .faults = kCodes,
     .check = check,
 });
 

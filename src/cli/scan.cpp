@@ -88,7 +88,11 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
     const std::lock_guard lock(worker_mutex_);
     worker_.start_early();
   }
-  Artifact artifact = read_artifact(source, {settings_.limits, wants_graph, settings_.digest});
+  Artifact artifact = read_artifact(source, {.limits = settings_.limits,
+                                             .graphs = wants_graph,
+                                             .digest = settings_.digest,
+                                             .loaders_of = std::nullopt,
+                                             .folders = &folders_});
   Preparation prepared;
   prepared.has_program = artifact.script || !artifact.graphs.empty();
   if (wants_graph && prepared.has_program && !deadline_.over(artifact.gaps, "graphs")) {

@@ -10,6 +10,7 @@
 #include "cli/settings.h"
 #include "engine/verdict.h"
 #include "graph/worker_client.h"
+#include "io/folder_names.h"
 #include "terminal/progress.h"
 
 namespace torchvet {
@@ -33,6 +34,7 @@ class Scanner {
 
   const Settings& settings_;
   Deadline deadline_;
+  FolderNames folders_;
   GraphWorker worker_;
   std::mutex worker_mutex_;
 };

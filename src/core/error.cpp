@@ -53,6 +53,8 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::kLegacyBadKeys: return "legacy-bad-keys";
     case ErrorCode::kSafetensorsBadHeader: return "safetensors-bad-header";
     case ErrorCode::kShardMissing: return "shard-missing";
+    case ErrorCode::kShardReplaced: return "shard-replaced";
+    case ErrorCode::kIndexMissing: return "index-missing";
     case ErrorCode::kDcpBadMetadata: return "dcp-bad-metadata";
     case ErrorCode::kChunkCoverage: return "chunk-coverage";
     case ErrorCode::kIndexDisagrees: return "index-disagrees";

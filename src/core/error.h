@@ -72,7 +72,9 @@ enum class ErrorCode : std::uint16_t {
 
   // safetensors, and checkpoints of several files.
   kSafetensorsBadHeader,  ///< what the safetensors library refuses
-  kShardMissing,
+  kShardMissing,          ///< a file that an index names is not there
+  kShardReplaced,         ///< and something else is in its place
+  kIndexMissing,          ///< shards lie beside each other, and no index
   kDcpBadMetadata,  ///< not what torch.distributed.checkpoint writes
   kChunkCoverage,   ///< the chunks of a tensor leave a hole, overlap, or reach outside
   kIndexDisagrees,  ///< an index and the files that it names tell different things

@@ -102,15 +102,15 @@ std::optional<std::uint64_t> InflateStream::inflate_into(std::uint8_t* to, std::
   while (zlib.avail_out > 0 && !state_->ended) {
     if (zlib.avail_in == 0) {
       const std::uint64_t more = std::min(compressed_.size() - state_->given, kMostInput);
-      if (more == 0) break;
       zlib.next_in = const_cast<Bytef*>(compressed_.data() + state_->given);  // NOLINT: zlib's type
       zlib.avail_in = static_cast<uInt>(more);
       state_->given += more;
     }
+    // Without input too: zlib holds bits of the byte before, in which the stream may end.
     const int result = inflate(&zlib, Z_NO_FLUSH);
     state_->ended = result == Z_STREAM_END;
     if (result == Z_MEM_ERROR) throw std::bad_alloc();
-    // Z_BUF_ERROR: this input is used up.
+    if (result == Z_BUF_ERROR && state_->given == compressed_.size()) break;  // it wants more
     if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR) return std::nullopt;
   }
   return size - zlib.avail_out;

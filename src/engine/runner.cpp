@@ -7,6 +7,9 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
+
+#include "rules/registry.h"
 
 namespace torchvet {
 namespace {
@@ -117,6 +120,41 @@ ReportedSkip skip_all(std::span<const Rule* const> rules, std::string why) {
   return skip;
 }
 
+namespace {
+
+/// A fault in spite of which everything was read leaves no gap, as a rule tells of it. Where none does
+/// it would pass in silence: no rule knows its code, or those that do are silent about such a file.
+/// A rule that was not asked is the user's choice.
+void add_gaps_of_untold_faults(std::span<const Rule* const> asked,
+                               const std::vector<Finding>& findings, Artifact& artifact) {
+  const auto knows = [](const Rule* rule, ErrorCode code) {
+    return std::find(rule->faults.begin(), rule->faults.end(), code) != rule->faults.end();
+  };
+  std::set<ErrorCode> untold, told;
+  for (const Fault& fault : artifact.faults) {
+    const ErrorCode code = fault.error.code;
+    if (!fault.left_gap && !told.contains(code) && !untold.contains(code)) {
+      const auto tells = [&](const Rule* rule) {
+        return knows(rule, code) &&
+               (std::find(asked.begin(), asked.end(), rule) == asked.end() ||
+                std::any_of(findings.begin(), findings.end(),
+                            [&](const Finding& finding) { return finding.rule == rule; }));
+      };
+      const std::span<const Rule* const> all = all_rules();
+      (std::any_of(all.begin(), all.end(), tells) ? told : untold).insert(code);
+    }
+  }
+  for (Fault& fault : artifact.faults) {
+    if (fault.left_gap || !untold.contains(fault.error.code)) continue;
+    fault.left_gap = true;
+    artifact.add_gap(fault.member.empty() ? "file" : fault.member,
+                     fmt::format("{} ({}), of which no rule tells", fault.error.detail,
+                                 name_of(fault.error.code)));
+  }
+}
+
+}  // namespace
+
 std::vector<Finding> run_rules(std::span<const Rule* const> rules, Artifact& artifact,
                                const Intent& intent, const Limits& limits) {
   std::vector<Finding> all;
@@ -125,6 +163,7 @@ std::vector<Finding> run_rules(std::span<const Rule* const> rules, Artifact& art
     append(all, run_one(*rule, artifact.source.path, limits, artifact.gaps,
                         [&] { return rule->check(artifact, intent); }));
   }
+  add_gaps_of_untold_faults(rules, all, artifact);
   return all;
 }
 

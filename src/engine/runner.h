@@ -38,7 +38,8 @@ struct Preparation {
 
 /// Runs the rules in order of their codes over one prepared artifact; series rules are passed over.
 /// Fills each finding's rule, artifact, and the sentences that it left to its rule. A rule that
-/// throws, or that finds more than `limits.findings_per_rule`, leaves a gap on the artifact.
+/// throws, or that finds more than `limits.findings_per_rule`, leaves a gap on the artifact; so does a
+/// contradiction of which no rule tells, those apart that were not asked.
 [[nodiscard]] std::vector<Finding> run_rules(std::span<const Rule* const> rules, Artifact& artifact,
                                              const Intent& intent, const Limits& limits);
 

@@ -133,13 +133,12 @@ ObjectId NestedFiles::run(ByteView& bytes, MemberId id, std::string name) {
 
 void NestedFiles::resolve_in_zip(ByteView bytes, const ZipDirectory& inner, ObjectId first,
                                  MemberId pickle, const std::string& name, bool inflated) {
-  const std::optional<MemberId> order = find_member(inner, "byteorder");
-  std::string buffer;
-  const Result<ByteView> text =
-      order ? member_bytes(bytes, inner.members[*order], limits_, buffer) : ByteView();
-  const bool big_endian = text && text->text() == "big";
+  const Result<bool> big_endian = is_big_endian(bytes, inner, limits_);
+  if (!big_endian) {
+    artifact_.add_fault(name + "/" + inner.prefix + "byteorder", big_endian.error());
+  }
   const StorageId first_storage = static_cast<StorageId>(artifact_.storages.size());
-  ZipStorages storages(bytes, inner, {"data", artifact_.members[pickle].name, big_endian, false},
+  ZipStorages storages(bytes, inner, {"data", artifact_.members[pickle].name, big_endian.value_or(false), false},
                        artifact_);
   resolve_torch_objects(
       artifact_, first, pickle,

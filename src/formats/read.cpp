@@ -61,7 +61,7 @@ void read_into(const std::shared_ptr<Source>& source, const ReadOptions& options
   artifact.looks_like = std::move(detected.looks_like);
   artifact.lfs_pointer = std::move(detected.lfs_pointer);
   if (is_training_folder(*source)) artifact.format = Format::kTrainingFolder;
-  if (const std::optional<Error> lost = missing_index(*source)) {
+  if (const std::optional<Error> lost = missing_index(*source, options.folders)) {
     artifact.add_contradiction("", *lost);
   }
   for (const Row& row : kReaders) {

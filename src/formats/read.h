@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/limits.h"
-#include "io/source.h"
+#include "io/folder_names.h"
 #include "model/artifact.h"
 #include "model/torch_release.h"
 
@@ -21,6 +21,8 @@ struct ReadOptions {
   bool digest = false;
   /// Predict what the loaders of this release would do with the file.
   std::optional<TorchRelease> loaders_of;
+  /// Remembers which files lie beside each other, when many files of a folder are read; or nullptr.
+  FolderNames* folders = nullptr;
 };
 
 /// Opens one file whatever it is: tells the format by content, lets that format's reader fill the

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "formats/read.h"
 
@@ -9,6 +10,9 @@ namespace torchvet {
 /// One reader a format; each fills the same neutral model and never fails, only leaves faults and
 /// gaps. To add a format: a row in detect.cpp, a reader here, a case in read.cpp.
 using Reader = void (*)(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+
+/// In an archive for the lite interpreter, its program.
+inline constexpr std::string_view kBytecodeMember = "bytecode.pkl";
 
 void read_torch_zip(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_torch_legacy(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);

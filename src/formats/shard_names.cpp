@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "io/source.h"
+#include "io/folder_names.h"
 
 namespace torchvet {
 namespace {
@@ -35,13 +35,13 @@ std::optional<ShardName> shard_name(std::string_view file_name) {
                    *number, *count};
 }
 
-std::optional<Error> missing_index(const Source& file) {
+std::optional<Error> missing_index(const Source& file, FolderNames* folders) {
   const std::string& path = file.path();
   const std::optional<ShardName> shard =
       shard_name(std::string_view(path).substr(path.rfind('/') + 1));
   if (!shard || (shard->ending != ".safetensors" && shard->ending != ".bin")) return std::nullopt;
   std::uint64_t together = 0;
-  for (const std::string& name : file.sibling_names()) {
+  for (const std::string& name : folders ? folders->beside(file) : file.sibling_names()) {
     if (name.ends_with(".index.json")) return std::nullopt;
     const std::optional<ShardName> other = shard_name(name);
     if (other && other->stem == shard->stem && other->ending == shard->ending &&
@@ -52,10 +52,10 @@ std::optional<Error> missing_index(const Source& file) {
   if (together < 2) return std::nullopt;
   const std::string index =
       shard->stem.substr(0, shard->stem.size() - 1) + shard->ending + ".index.json";
-  return Error{ErrorCode::kShardMissing, 0,
+  return Error{ErrorCode::kIndexMissing, 0,
                "it is shard " + std::to_string(shard->number) + " of " +
                    std::to_string(shard->count) + ", and no index lies beside it (" + index +
-                   "): from_pretrained finds no weights"};
+                   ")"};
 }
 
 }  // namespace torchvet

@@ -9,6 +9,7 @@
 
 namespace torchvet {
 
+class FolderNames;
 class Source;
 
 /// "model-00002-of-00004.safetensors" is shard 2 of 4 of "model-" and ".safetensors".
@@ -21,9 +22,10 @@ struct ShardName {
 
 [[nodiscard]] std::optional<ShardName> shard_name(std::string_view file_name);
 
-/// An error (kShardMissing) when `file` is one of several shards of Hugging Face libraries that lie
+/// An error (kIndexMissing) when `file` is one of several shards of Hugging Face libraries that lie
 /// beside each other without an index: `from_pretrained` finds no weights there. A shard that lies
-/// alone was taken out of its folder, which is nobody's mistake.
-[[nodiscard]] std::optional<Error> missing_index(const Source& file);
+/// alone was taken out of its folder, which is nobody's mistake. `folders` remembers what is in them, for those who
+/// read all shards; nullptr lists the folder anew.
+[[nodiscard]] std::optional<Error> missing_index(const Source& file, FolderNames* folders);
 
 }  // namespace torchvet

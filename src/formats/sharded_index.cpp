@@ -115,7 +115,7 @@ void ShardedReader::read_contents(const Source& shard, MemberId member) {
     (void)add_safetensors(shard.bytes(), limits_, artifact_, member);
   } else {
     artifact_.add_fault(name,
-                        {ErrorCode::kShardMissing, 0,
+                        {ErrorCode::kShardReplaced, 0,
                          "in the place of the shard is " +
                              (detected.looks_like.empty()
                                   ? "a file of the format " + std::string(name_of(detected.format))

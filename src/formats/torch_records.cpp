@@ -104,6 +104,18 @@ std::vector<Fault> refused_records(ByteView archive, const ZipDirectory& zip,
   return faults;
 }
 
+Result<bool> is_big_endian(ByteView archive, const ZipDirectory& zip, const Limits& limits) {
+  const std::optional<MemberId> id = find_member(zip, "byteorder");
+  if (!id) return false;
+  std::string buffer;
+  const Result<ByteView> bytes = member_bytes(archive, zip.members[*id], limits, buffer);
+  if (!bytes) return tl::unexpected<Error>(bytes.error());
+  const std::string_view order = bytes->text();
+  if (order == "little" || order == "big") return order == "big";
+  return fail(ErrorCode::kByteOrderUnknown, zip.members[*id].data.offset,
+              fmt::format("the byte order is \"{}\", neither little nor big", order.substr(0, 64)));
+}
+
 std::vector<Fault> refused_unless(ByteView archive, const ZipDirectory& zip, const Limits& limits,
                                   std::string_view name, std::string_view wanted) {
   const std::optional<MemberId> id = find_member(zip, name);

@@ -19,6 +19,12 @@ namespace torchvet {
 [[nodiscard]] std::vector<Fault> refused_records(ByteView archive, const ZipDirectory& zip,
                                                  const Limits& limits);
 
+/// Whether the numbers of the storages are big-endian, as the record `byteorder` says; without it they
+/// are little-endian.
+/// Errors: kByteOrderUnknown, those of `member_bytes`.
+[[nodiscard]] Result<bool> is_big_endian(ByteView archive, const ZipDirectory& zip,
+                                         const Limits& limits);
+
 /// `wanted` is what the record `name` must hold exactly; one that is not there is no fault.
 [[nodiscard]] std::vector<Fault> refused_unless(ByteView archive, const ZipDirectory& zip,
                                                 const Limits& limits, std::string_view name,

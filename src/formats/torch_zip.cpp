@@ -17,31 +17,6 @@
 namespace torchvet {
 namespace {
 
-/// The text of a small member such as `byteorder`; nothing when there is none.
-std::optional<std::string> small_member(ByteView file, const ZipDirectory& zip,
-                                        std::string_view name, const Limits& limits,
-                                        Artifact& artifact) {
-  const std::optional<MemberId> id = find_member(zip, name);
-  if (!id) return std::nullopt;
-  std::string buffer;
-  Result<ByteView> bytes = member_bytes(file, zip.members[*id], limits, buffer);
-  if (!bytes) {
-    artifact.add_fault(zip.members[*id].name, bytes.error());
-    return std::nullopt;
-  }
-  return std::string(bytes->text().substr(0, 64));
-}
-
-bool is_big_endian(ByteView file, const ZipDirectory& zip, const Limits& limits,
-                   Artifact& artifact) {
-  const std::optional<std::string> order = small_member(file, zip, "byteorder", limits, artifact);
-  if (!order || order == "little" || order == "big") return order == "big";
-  artifact.add_fault(zip.prefix + "byteorder",
-                     {ErrorCode::kByteOrderUnknown, 0,
-                      "the byte order is \"" + *order + "\", neither little nor big"});
-  return false;
-}
-
 /// With `load.calculate_storage_offsets` and mmap torch looks up the first storage only and
 /// computes where the others are, in the order of their first use. Reports the first that is
 /// elsewhere.
@@ -84,7 +59,13 @@ void read_torch_zip(const std::shared_ptr<Source>& source, const ReadOptions& op
   for (const Fault& fault : refused_records(file, *zip, options.limits)) {
     artifact.add_contradiction(fault.member, fault.error);
   }
-  const bool big_endian = is_big_endian(file, *zip, options.limits, artifact);
+  if (find_member(*zip, kBytecodeMember)) {
+    // The lite interpreter needs no constants.pkl; torch.load takes the file for one of torch.save.
+    artifact.add_gap(zip->prefix + std::string(kBytecodeMember),
+                     "a program for the lite interpreter, of which nothing is looked at here");
+  }
+  const Result<bool> big_endian = is_big_endian(file, *zip, options.limits);
+  if (!big_endian) artifact.add_fault(zip->prefix + "byteorder", big_endian.error());
 
   const std::optional<MemberId> pickle = find_member(*zip, "data.pkl");
   if (!pickle) {
@@ -111,7 +92,7 @@ void read_torch_zip(const std::shared_ptr<Source>& source, const ReadOptions& op
   const ObjectId root = program.root;
   artifact.pickles.push_back(std::move(program));
 
-  ZipStorages storages(file, *zip, {"data", name, big_endian, false}, artifact);
+  ZipStorages storages(file, *zip, {"data", name, big_endian.value_or(false), false}, artifact);
   resolve_torch_objects(
       artifact, 0, pickle,
       [&storages](const StorageRequest& request) { return storages.resolve(request); },

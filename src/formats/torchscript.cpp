@@ -4,6 +4,11 @@
 // example inputs, without their bytes. Before 1.2 all but the code lay in model.json: such an
 // archive is recognised, no more, since LibTorch does not load it any longer.
 //
+// An archive for the lite interpreter of phones (`.ptl`) is one of these with a `bytecode.pkl`: the
+// program again, as instructions, a table of operators, and constants among which are tensors of
+// `constants/`. That interpreter reads nothing of `code/`. Whether the instructions say what `code/`
+// says is not looked at, and is a gap; what the pickle names and calls is.
+//
 // Read here: everything but the graphs. The text of `code/` is kept for the worker, which parses
 // it. No byte of a weight is touched.
 #include <algorithm>
@@ -16,6 +21,7 @@
 #include "formats/archive.h"
 #include "formats/debug_pkl.h"
 #include "formats/pickle/machine.h"
+#include "formats/pickle/opcodes.h"
 #include "formats/pickle/torch_objects.h"
 #include "formats/reader.h"
 #include "formats/torchscript_classes.h"
@@ -64,10 +70,31 @@ class ScriptReader {
     script().has_training_flags =
         std::any_of(artifact_.modules.begin(), artifact_.modules.end(),
                     [](const Module& module) { return module.training.has_value(); });
+    if (holds_bytecode()) read_bytecode();
   }
 
  private:
   ScriptInfo& script() { return *artifact_.script; }
+
+  [[nodiscard]] bool holds_bytecode() const {
+    return find_member(zip_, kBytecodeMember).has_value();
+  }
+
+  void read_bytecode() {
+    artifact_.add_gap(zip_.prefix + std::string(kBytecodeMember),
+                      script().code.empty()
+                          ? "the program is there as bytecode alone, whose instructions are not looked at"
+                          : "its instructions, which the lite interpreter runs in place of code/, are "
+                            "not looked at");
+    const std::size_t before = artifact_.tensors.size();
+    const ObjectId root = read_pickle(kBytecodeMember, "constants");
+    if (root != kNoObject) name_tensors(artifact_, root, "bytecode", options_.limits);
+    mark_rest(before, TensorRole::kConstant);
+    // Places in the author's Python, for the errors of that interpreter.
+    for (const std::string_view places : {"mobile_debug_handles.pkl", "callstack_debug_map.pkl"}) {
+      if (find_member(zip_, places)) read_pickle(places, "constants");
+    }
+  }
 
   /// The contents of a member; on a failure a fault, and nothing.
   std::optional<ByteView> contents(MemberId id, std::string& buffer) {
@@ -130,7 +157,9 @@ class ScriptReader {
       add_classes(code, classes);
       script().code.push_back(std::move(code));
     }
-    if (script().code.empty()) artifact_.add_gap("code", "the archive holds none");
+    if (script().code.empty() && !holds_bytecode()) {
+      artifact_.add_gap("code", "the archive holds none");
+    }
     return classes;
   }
 
@@ -174,6 +203,7 @@ class ScriptReader {
     } else {
       artifact_.add_fault(program.name, run.error());
     }
+    if (run && (name == "data.pkl" || name == "constants.pkl")) compare_unpicklers(*bytes, program);
     const ObjectId root = program.root;
     open_typed_lists(first);
     ZipStorages storages(file_, zip_,
@@ -184,6 +214,24 @@ class ScriptReader {
         [&storages](const StorageRequest& request) { return storages.resolve(request); },
         options_.limits);
     return run ? root : kNoObject;
+  }
+
+  /// torch.jit.load reads these pickles with an unpickler of its own, which knows fewer opcodes than
+  /// Python's, and minds what is left over.
+  void compare_unpicklers(ByteView bytes, const PickleProgram& program) {
+    if (program.foreign_to_script) {
+      const std::uint8_t opcode = bytes[*program.foreign_to_script - bytes.offset()];
+      artifact_.add_contradiction(
+          program.name, {ErrorCode::kArchiveRefused, *program.foreign_to_script,
+                         "torch.jit.load reads no pickle with " + std::string(opcode_name(opcode)) +
+                             " at byte " + std::to_string(*program.foreign_to_script)});
+    } else if (program.left_on_stack > 0) {
+      artifact_.add_contradiction(
+          program.name,
+          {ErrorCode::kArchiveRefused, program.where.offset,
+           "the pickle leaves " + std::to_string(program.left_on_stack + 1) +
+               " values where torch.jit.load wants one"});
+    }
   }
 
   /// TorchScript writes a list as `build_intlist([1, 2])` and a dict as `restore_type_tag({...},

@@ -131,7 +131,7 @@ void FolderReader::read_torch(const std::string& file) {
         artifact_.add_fault(file, {ErrorCode::kTruncated, 0, "the file is empty"});
       } else {
         artifact_.add_fault(
-            file, {ErrorCode::kShardMissing, 0,
+            file, {ErrorCode::kShardReplaced, 0,
                    "in its place is " + (detected.looks_like.empty() ? "a file of another format"
                                                                      : detected.looks_like)});
       }

@@ -69,7 +69,7 @@ std::string_view name_of(Kind kind) {
 
 void Artifact::add_fault(std::string member, Error error) {
   add_gap(member.empty() ? "file" : member, error.detail);
-  faults.push_back({std::move(error), std::move(member)});
+  faults.push_back({std::move(error), std::move(member), /*left_gap=*/true});
 }
 
 std::vector<std::int64_t> row_major_strides(const std::vector<std::int64_t>& shape) {

@@ -108,7 +108,8 @@ struct Artifact {
   }
   /// A fault and the gap it leaves.
   void add_fault(std::string member, Error error);
-  /// A fault in spite of which everything was read: two parts that tell different things.
+  /// A fault in spite of which everything was read: two parts that tell different things. Of one that
+  /// no rule reports the engine makes a gap.
   void add_contradiction(std::string member, Error error) {
     faults.push_back({std::move(error), std::move(member)});
   }

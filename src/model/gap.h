@@ -17,6 +17,7 @@ struct Gap {
 struct Fault {
   Error error;
   std::string member;
+  bool left_gap = false;  ///< told of even if no rule knows its code
 };
 
 }  // namespace torchvet

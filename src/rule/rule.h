@@ -50,6 +50,8 @@ struct Rule {
   Needs needs = Needs::kStructure;
   Status status = Status::kStable;
   std::string_view doc;      ///< the page of `explain`, Markdown, with the headings below
+  /// The faults of readers that it turns into findings. One that no rule has here is a gap.
+  std::span<const ErrorCode> faults = {};
   Check check = nullptr;
   CheckSeries check_series = nullptr;
   Wants wants = nullptr;

@@ -134,7 +134,9 @@ LogicalBytes::LogicalBytes(const Tensor& tensor, ByteView storage, bool big_endi
 
 const std::uint8_t* LogicalBytes::read(std::uint64_t at, std::uint64_t size,
                                        std::uint8_t* scratch) const {
-  if (!gathers_ || size == 0) return storage_ + begin_ + at;
+  static constexpr std::uint8_t kNothing = 0;
+  if (size == 0) return &kNothing;
+  if (!gathers_) return storage_ + begin_ + at;
   gather(at / item_, size / item_, scratch);
   if (swap_ || negate_ || conjugate_) adjust(scratch, size);
   return scratch;

@@ -68,7 +68,8 @@ tl::expected<TensorBytes, std::string> TensorOpener::open(const Tensor& tensor) 
     return tl::unexpected(
         fmt::format("it reaches {} bytes into a storage of {}", span->end, open_->size));
   }
-  if (open_->deflated) {
+  const bool empty = span->end == 0;
+  if (open_->deflated && !empty) {
     std::string why = span->forward ? stream_from(*span) : hold();
     if (!why.empty()) return tl::unexpected(std::move(why));
   }
@@ -76,7 +77,7 @@ tl::expected<TensorBytes, std::string> TensorOpener::open(const Tensor& tensor) 
       .logical = LogicalBytes(*bytes, open_->bytes, storage.big_endian),
       .size = checked_mul(*count, item_size(tensor.dtype)).value_or(UINT64_MAX),
       .held = open_->held,
-      .streamed = open_->deflated};
+      .streamed = open_->deflated && !empty};
 }
 
 void TensorOpener::open_storage(const Storage& storage) {

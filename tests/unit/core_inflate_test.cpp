@@ -25,8 +25,8 @@ std::string plain_bytes() {
   return bytes;
 }
 
-std::string deflated(const std::string& bytes) {
-  libdeflate_compressor* compressor = libdeflate_alloc_compressor(6);
+std::string deflated(const std::string& bytes, int level = 6) {
+  libdeflate_compressor* compressor = libdeflate_alloc_compressor(level);
   std::string packed(libdeflate_deflate_compress_bound(compressor, bytes.size()), '\0');
   packed.resize(libdeflate_deflate_compress(compressor, bytes.data(), bytes.size(), packed.data(),
                                             packed.size()));
@@ -76,6 +76,22 @@ TEST_CASE("a stream gives the bytes that were deflated, in whatever parts they a
     }
     CHECK(read == bytes);
     CHECK(stream.finish());
+  }
+}
+
+TEST_CASE("a stream ends in whatever bit of its last byte") {
+  const std::string bytes = plain_bytes();
+  for (const int level : {0, 1, 6, 12}) {
+    for (std::size_t size = 0; size < 400; ++size) {
+      const std::string packed = deflated(bytes.substr(0, size), level);
+      InflateStream stream(view_of(packed), size);
+      const Result<void> end = stream.finish();
+      INFO("level " << level << ", " << size << " bytes: " << (end ? "" : end.error().detail));
+      CHECK(end);
+      // One byte less of it never passes for the whole.
+      const std::string less = packed.substr(0, packed.size() - 1);
+      CHECK_FALSE(InflateStream(view_of(less), size).finish());
+    }
   }
 }
 

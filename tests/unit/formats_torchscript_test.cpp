@@ -60,6 +60,45 @@ const Tensor& tensor_at(const Artifact& artifact, const std::string& path) {
 
 }  // namespace
 
+TEST_CASE("Bytecode for the lite interpreter: the pickle is read, its instructions are a gap") {
+  const std::string bytecode =
+      "(I8\n(V__torch__.Net.forward\n((Vinstructions\n((VRET\nI0\nI0\nttt(Vconstants\n(" +
+      tensor("0", "9") + "tttcposix\nsystem\n(Vtrue\ntRt.";
+  ZipBuilder zip;
+  zip.add("net/data.pkl", object("__torch__", "Net", "Vweight\n" + tensor("0", "1")))
+      .add("net/data/0", std::string(16, '\0'))
+      .add("net/constants.pkl", "(t.")
+      .add("net/constants/0", std::string(16, '\0'))
+      .add("net/bytecode.pkl", bytecode)
+      .add("net/mobile_debug_handles.pkl", "(I8\ncposix\nputenv\nt.")
+      .add("net/version", "3\n");
+  SECTION("beside code") {
+    zip.add("net/code/__torch__.py", kCode);
+    const Artifact artifact = read_artifact(Source::from_bytes("net.ptl", zip.build()), {});
+    REQUIRE(artifact.gaps.size() == 1);
+    CHECK(artifact.gaps[0].what == "net/bytecode.pkl");
+    CHECK(artifact.gaps[0].why.find("in place of code/") != std::string::npos);
+    REQUIRE(artifact.pickles.size() == 4);
+    CHECK(artifact.pickles[2].name == "net/bytecode.pkl");
+    CHECK(artifact.pickles[2].calls.size() == 3);  // the tensor, its hooks, and the command
+    CHECK(artifact.pickles[3].imports.at(0).name == "putenv");
+    const auto constant = std::find_if(
+        artifact.tensors.begin(), artifact.tensors.end(),
+        [](const Tensor& one) { return one.object_path.starts_with("bytecode."); });
+    REQUIRE(constant != artifact.tensors.end());
+    CHECK(constant->role == TensorRole::kConstant);
+    CHECK(artifact.storages.at(*constant->storage).present);
+  }
+  SECTION("alone") {
+    const Artifact artifact = read_artifact(Source::from_bytes("net.ptl", zip.build()), {});
+    REQUIRE_FALSE(artifact.gaps.empty());
+    const bool named = std::any_of(artifact.gaps.begin(), artifact.gaps.end(), [](const Gap& gap) {
+      return gap.what == "net/bytecode.pkl" && gap.why.find("bytecode alone") != std::string::npos;
+    });
+    CHECK(named);
+  }
+}
+
 TEST_CASE("The class text tells parameters from buffers") {
   const ScriptClasses classes = read_script_classes(
       "class A(Module):\n  __parameters__ = [\"w\", \"odd\\\"name\", ]\n  __buffers__ = []\n"

@@ -281,6 +281,25 @@ TEST_CASE("a deflated member is inflated into the buffer") {
   CHECK(member_bytes(view_of(bytes), zip.members[0], {}, buffer)->text() == "pickle");
 }
 
+TEST_CASE("checksums are of the contents, stored or deflated") {
+  ZipBuilder builder = torch_like();
+  builder.add("archive/code/a.py", kDeflated);
+  builder.last().method = 8;
+  builder.last().size = kInflated.size();
+  std::string bytes = builder.build();
+  const ZipDirectory zip = read(bytes);
+  CHECK(member_checksum(view_of(bytes), zip.members[0], {}) == 0xb743740e);
+  CHECK(member_checksum(view_of(bytes), zip.members[3], {}) == 0x8d3d51e3);
+  builder.last().size += 1;
+  bytes = builder.build();
+  CHECK(member_checksum(view_of(bytes), read(bytes).members[3], {}).error().code ==
+        ErrorCode::kZipBadDeflate);
+  builder.last().size = kDeflated.size() * Limits{}.inflate_ratio + 1;
+  bytes = builder.build();
+  CHECK(member_checksum(view_of(bytes), read(bytes).members[3], {}).error().code ==
+        ErrorCode::kLimitExceeded);
+}
+
 TEST_CASE("kZipBadDeflate: a wrong stream, a wrong size") {
   ZipBuilder builder = torch_like();
   builder.add("archive/code/a.py", kDeflated);

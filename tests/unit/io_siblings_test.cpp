@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <string>
 
+#include "io/folder_names.h"
 #include "io/source.h"
 #include "unit/catch.h"
 #include "unit/temporary_folder.h"
@@ -57,4 +58,19 @@ TEST_CASE("a change of a file beside one is a change of the whole") {
   CHECK_FALSE((*index)->changed_while_read());
   folder.write("shard", "abcd");
   CHECK((*index)->changed_while_read());
+}
+
+TEST_CASE("a folder is listed once for all files in it") {
+  const TemporaryFolder folder;
+  const auto first = Source::open(folder.write("a/1", "x"));
+  const auto second = Source::open(folder.write("a/2", "x"));
+  const auto elsewhere = Source::open(folder.write("b/3", "x"));
+  REQUIRE((first && second && elsewhere));
+  FolderNames folders;
+  const std::vector<std::string> both = {"1", "2"};
+  CHECK(folders.beside(**first) == both);
+  folder.write("a/later", "x");
+  CHECK(folders.beside(**second) == both);
+  CHECK(folders.beside(**elsewhere) == std::vector<std::string>{"3"});
+  CHECK((*first)->sibling_names().size() == 3);
 }

@@ -329,6 +329,8 @@ bool PickleMachine::set_items(ObjectId target, std::vector<std::pair<ObjectId, O
     return true;
   }
   if (Object::Call* instance = object<Object::Call>(target)) {
+    const Object::Global* type = object<Object::Global>(instance->callable);
+    if (type && is_dict_type(type->module, type->name) && !keys_are_hashable(items)) return false;
     auto& known = instance->boxed_more.made().items;
     known.insert(known.end(), items.begin(), items.end());
     return true;

@@ -35,6 +35,9 @@ class PickleMachine {
   Result<void> run();
 
  private:
+  /// Of the opcode at `start_`.
+  [[nodiscard]] bool is_read_in_script() const;
+
   // --- Failing ---
 
   bool stop_with(ErrorCode code, std::string detail) {

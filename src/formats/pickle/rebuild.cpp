@@ -153,7 +153,9 @@ std::optional<TensorId> rebuild_sparse(const RebuildContext& context, Arguments 
   for (const SparseLayout& layout : kSparseLayouts) {
     if (layout.name != name) continue;
     const std::size_t values_at = layout.second.empty() ? 1 : 2;
-    if (data.size() < values_at + 2) return std::nullopt;
+    const bool may_be_coalesced = layout.second.empty();
+    const std::size_t most = values_at + (may_be_coalesced ? 3 : 2);
+    if (data.size() < values_at + 2 || data.size() > most) return std::nullopt;
     const std::optional<TensorId> values = tensor_of(context, data[values_at]);
     auto shape = sizes_of(tree, data[values_at + 1], context.limits);
     if (!values || !shape) return std::nullopt;
@@ -166,7 +168,7 @@ std::optional<TensorId> rebuild_sparse(const RebuildContext& context, Arguments 
     // Compressed layouts name each element once. torch before 2.1 does not say it of COO.
     const bool coalesced =
         data.size() > values_at + 2 && boolean_of(tree, data[values_at + 2]).value_or(false);
-    tensor.uncoalesced = layout.second.empty() && !coalesced;
+    tensor.uncoalesced = may_be_coalesced && !coalesced;
     tensor.parts.emplace_back(layout.first, data[0]);
     if (!layout.second.empty()) tensor.parts.emplace_back(layout.second, data[1]);
     tensor.parts.emplace_back(".values", data[values_at]);
