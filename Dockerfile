@@ -21,7 +21,7 @@ RUN cmake --install build/release --prefix /opt/torchvet --strip \
 
 FROM ${BASE}
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libdeflate0 libfmt9 libhwy1 libsimdjson14 libssl3 libstdc++6 libtbb12 libxxhash0 zlib1g \
+ && apt-get install -y --no-install-recommends libdeflate0 libfmt9 libhwy1 libsimdjson14 libssl3 libstdc++6 libtbb12 libxxhash0 libzstd1 zlib1g \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/torchvet /opt/torchvet
 ENV PATH=/opt/torchvet/bin:$PATH

@@ -16,17 +16,19 @@ from torch.distributed.checkpoint.metadata import Metadata
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
+from fixture_shards import join, split
+
 
 def read_metadata(folder: pathlib.Path) -> Metadata:
     return pickle.loads((folder / ".metadata").read_bytes())
 
 
-def write_metadata(folder: pathlib.Path, metadata: Metadata) -> None:
+def write_metadata(folder: pathlib.Path, metadata: Metadata, name: str = ".metadata") -> None:
     """With what differs from save to save taken out."""
     if metadata.storage_meta is not None:
         metadata.storage_meta.checkpoint_id = "checkpoint"
         metadata.storage_meta.save_id = "00000000-0000-0000-0000-000000000000"
-    (folder / ".metadata").write_bytes(pickle.dumps(metadata, protocol=4))
+    (folder / name).write_bytes(pickle.dumps(metadata, protocol=4))
 
 
 def edit(folder: pathlib.Path, change: Callable[[Metadata], None]) -> None:
@@ -55,20 +57,45 @@ def save_alone(folder: pathlib.Path) -> None:
     write_metadata(folder, read_metadata(folder))
 
 
-def _rank(rank: int, ranks: int, port: int, folder: pathlib.Path) -> None:
+def _rank(rank: int, ranks: int, port: int, folder: pathlib.Path, how: str) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", rank=rank, world_size=ranks)
     model = net()
-    fully_shard(model, mesh=init_device_mesh("cpu", (ranks,)))
-    dcp.save(trained(model), checkpoint_id=folder)
+    if how != "apart":
+        fully_shard(model, mesh=init_device_mesh("cpu", (ranks,)))
+    if how == "safetensors":
+        writer = dcp.HuggingFaceStorageWriter(str(folder), save_distributed=True)
+        dcp.save(model.state_dict(), storage_writer=writer)
+    else:
+        dcp.save(trained(model), checkpoint_id=folder, use_collectives=how != "apart")
     torch.distributed.destroy_process_group()
+
+
+def _save_by_ranks(folder: pathlib.Path, ranks: int, how: str) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    torch.multiprocessing.spawn(_rank, (ranks, port, folder, how), nprocs=ranks)
 
 
 def save_sharded(folder: pathlib.Path, ranks: int = 2) -> None:
     """Each tensor in as many chunks as ranks, by FSDP."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(_rank, (ranks, port, folder), nprocs=ranks)
+    _save_by_ranks(folder, ranks, "sharded")
     write_metadata(folder, read_metadata(folder))
+
+
+def save_ranks_apart(folder: pathlib.Path, ranks: int = 2) -> None:
+    """Each rank its own state, with metadata of its own, without asking the others."""
+    _save_by_ranks(folder, ranks, "apart")
+    for path in folder.glob("__*.metadata"):
+        write_metadata(folder, pickle.loads(path.read_bytes()), path.name)
+
+
+def save_safetensors(folder: pathlib.Path, ranks: int = 2) -> None:
+    """The weights alone, each rank's parts in a safetensors file."""
+    _save_by_ranks(folder, ranks, "safetensors")
+    for path in folder.glob("*.safetensors"):  # the order of the metadata differs from save to save
+        header, data = split(path.read_bytes())
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        path.write_bytes(join(header, data))

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
+#include <unordered_map>
 
 #include "rule/rule.h"
 
@@ -13,7 +15,7 @@ constexpr std::string_view kDoc = R"md(
 ## What it does
 Reports a file, or a member of an archive, whose bytes end before its structure does: an archive
 without the directory that closes it, a member that reaches past the end of the data, a pickle
-without its last opcode, a storage with fewer bytes than it declares.
+without its last opcode, a storage with fewer bytes than it declares, compressed data without their end.
 
 ## Why it matters
 The file cannot be loaded, or loads partly. The usual causes are a full disk, a job that was killed
@@ -59,8 +61,46 @@ std::string describe(const Artifact& artifact, const Fault& fault) {
   return "the file is cut off";
 }
 
+/// The sizes of the files that faults lie in. A checkpoint of several files has them as members.
+class FileSizes {
+ public:
+  explicit FileSizes(const Artifact& artifact)
+      : several_(artifact.format == Format::kShardedIndex ||
+                 artifact.format == Format::kDcpMetadata ||
+                 artifact.format == Format::kDcpSafetensors ||
+                 artifact.format == Format::kTrainingFolder),
+        whole_(artifact.source.contents.value_or(artifact.source.size)) {
+    if (!several_) return;
+    for (const Member& member : artifact.members) sizes_.emplace(member.name, member.size);
+  }
+
+  /// A fault is named by the file, or by what lies in it: "FILE/archive/data.pkl", "FILE (item)".
+  [[nodiscard]] std::optional<std::uint64_t> of(std::string_view member) const {
+    if (!several_) return whole_;
+    for (std::size_t end = 0; end < member.size(); ++end) {
+      end = std::min({member.find('/', end), member.find(" (", end), member.size()});
+      if (const auto known = sizes_.find(member.substr(0, end)); known != sizes_.end()) {
+        return known->second;
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  bool several_;
+  std::uint64_t whole_;
+  std::unordered_map<std::string_view, std::uint64_t> sizes_;
+};
+
+std::string place_of(const FileSizes& sizes, const Fault& fault) {
+  const std::optional<std::uint64_t> size = sizes.of(fault.member);
+  if (!size) return fmt::format("at byte {}", fault.error.offset);
+  return fmt::format("at byte {} of {}", fault.error.offset, *size);
+}
+
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   std::vector<Finding> findings;
+  const FileSizes sizes(artifact);
   std::set<std::string_view> reported;
   for (const Fault& fault : artifact.faults) {
     if (!is_truncation(fault.error.code) || !reported.insert(fault.member).second) continue;
@@ -68,8 +108,8 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
     finding.where.member = fault.member;
     finding.where.bytes = ByteRange{fault.error.offset, 0};
     finding.message = describe(artifact, fault);
-    finding.evidence.push_back({"bytes", fmt::format("at byte {} of {}: {}", fault.error.offset,
-                                                     artifact.source.size, fault.error.detail)});
+    finding.evidence.push_back(
+        {"bytes", fmt::format("{}: {}", place_of(sizes, fault), fault.error.detail)});
     findings.push_back(std::move(finding));
   }
   return findings;

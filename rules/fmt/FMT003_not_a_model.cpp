@@ -8,7 +8,9 @@ namespace {
 constexpr std::string_view kDoc = R"md(
 ## What it does
 Reports a file that is no PyTorch artifact but plainly something else: an HTML or error page, a text,
-JSON, an empty file, a compressed file, an archive around a model, a model of another framework.
+JSON, an empty file, an archive around a model, a model of another framework, a compressed file. What gzip or
+zstd made of a model is looked into where the name says so (`model.pt.gz`, `model.pt.zst`) or says nothing;
+called `model.pt`, no loader opens it.
 
 ## Why it matters
 Loading fails with a message that only describes the first byte: `Unsupported operand 60` and

@@ -43,11 +43,17 @@ the code of a TorchScript archive all load, and so does a deflated storage witho
 constexpr std::array kCodes = {ErrorCode::kZipChecksum, ErrorCode::kZipBadDeflate};
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
-  return findings_of_faults(artifact, kCodes, [](const std::string& member, const Fault& fault) {
-    return fault.error.code == ErrorCode::kZipChecksum
-               ? fmt::format("the bytes of `{}` are not those that were saved", member)
-               : fmt::format("the bytes of `{}` are damaged", member);
-  });
+  std::vector<Finding> findings =
+      findings_of_faults(artifact, kCodes, [](const std::string& member, const Fault& fault) {
+        const std::string what = member.empty() ? "the file" : "`" + member + "`";
+        return fault.error.code == ErrorCode::kZipChecksum
+                   ? fmt::format("the bytes of {} are not those that were saved", what)
+                   : fmt::format("the bytes of {} are damaged", what);
+      });
+  for (Finding& finding : findings) {
+    if (finding.where.member.empty()) finding.why = "it cannot be unpacked";
+  }
+  return findings;
 }
 
 }  // namespace

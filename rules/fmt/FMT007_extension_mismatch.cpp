@@ -43,12 +43,14 @@ Content content_of(Format format) {
   switch (format) {
     case Format::kTorchZip:
     case Format::kTorchLegacy:
+    case Format::kTorchTar:
       return Content::kPickled;
     case Format::kTorchScript:
       return Content::kScript;
     case Format::kExportedProgram:
       return Content::kExported;
     case Format::kSafetensors:
+    case Format::kDcpSafetensors:
       return Content::kSafetensors;
     default:
       return Content::kOther;

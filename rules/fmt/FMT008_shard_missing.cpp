@@ -10,7 +10,9 @@ constexpr std::string_view kDoc = R"md(
 ## What it does
 Reports a shard that the index of a sharded checkpoint names and that is not beside it, and one in whose
 place something else lies: a Git LFS pointer, a web page, another format. Also shards that lie beside each
-other without an index: `from_pretrained` looks for the index, not for them.
+other without an index: `from_pretrained` looks for the index, not for them. Of DeepSpeed: files of ranks that
+`partition_count` or `dp_world_size` in the other files count and that are not there, and a `latest` that names
+a folder which is not beside it.
 
 ## Why it matters
 Loading fails, or worse: some loaders only warn about missing names and leave those layers as they were
@@ -32,7 +34,8 @@ Whether a shard is whole is said by FMT001, whether it holds what the index expe
 
 ## References
 The layout of sharded checkpoints as the Hugging Face libraries write it: `weight_map` of
-`model.safetensors.index.json` and `pytorch_model.bin.index.json`.
+`model.safetensors.index.json` and `pytorch_model.bin.index.json`. DeepSpeed's names of files, and what its
+`zero_to_fp32.py` asks of them.
 )md";
 
 constexpr std::array kCodes = {ErrorCode::kShardMissing, ErrorCode::kShardReplaced,
@@ -44,6 +47,9 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   const bool folder = artifact.format == Format::kTrainingFolder;
   std::vector<Finding> findings =
       findings_of_faults(artifact, kNoShard, [&](const std::string&, const Fault& fault) {
+        if (artifact.format == Format::kCheckpointPointer) {
+          return "the folder that the file names is missing";
+        }
         if (fault.error.code == ErrorCode::kShardMissing) return "the shard is missing";
         return folder ? "the file is something else" : "the shard is something else";
       });

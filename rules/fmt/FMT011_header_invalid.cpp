@@ -41,7 +41,8 @@ constexpr std::array kTwice = {ErrorCode::kJsonDuplicateKey};
 constexpr std::array kAll = {ErrorCode::kSafetensorsBadHeader, ErrorCode::kJsonDuplicateKey};
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
-  if (artifact.format != Format::kSafetensors && artifact.format != Format::kShardedIndex)
+  if (artifact.format != Format::kSafetensors && artifact.format != Format::kShardedIndex &&
+      artifact.format != Format::kDcpSafetensors)
     return {};
   std::vector<Finding> findings = findings_of_faults(
       artifact, kRefused,

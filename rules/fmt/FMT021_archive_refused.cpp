@@ -15,7 +15,8 @@ Reports an archive that torch's reader refuses before it builds anything: a memb
 than the first one, a name that is no UTF-8, a version that is no number or that no torch up to 2.13 reads, an
 id of the contents that is no UTF-8, and a `.pt2` whose records `archive_format` and `archive_version` do not
 hold exactly `pt2` and `0`. Also a pickle of a TorchScript program with an opcode that LibTorch's own unpickler
-does not know, such as a second PROTO, or with more than one value at its end.
+does not know, such as a second PROTO, or with more than one value at its end. Of a tar archive, which torch.save
+wrote before 0.1.10: a part that is missing, and a header that belongs to no member.
 
 ## Why it matters
 Nothing in the file can be loaded, although its numbers are all there: `file in archive is not in a
@@ -39,7 +40,7 @@ are missing are other findings.
 Measured with torch 2.13: torch.load, torch.jit.load, torch.export.load and torch.distributed.checkpoint.
 )md";
 
-constexpr std::array kCodes = {ErrorCode::kArchiveRefused};
+constexpr std::array kCodes = {ErrorCode::kArchiveRefused, ErrorCode::kTarBadHeader};
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   return findings_of_faults(artifact, kCodes, [](const std::string& member, const Fault&) {

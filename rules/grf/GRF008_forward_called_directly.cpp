@@ -78,9 +78,10 @@ void look_at_programs(const Artifact& artifact, std::vector<Finding>& findings) 
   }
 }
 
-/// The class of a module in the old format: ('module', class, source file, source text).
+/// The class of a module in the old formats: ('module', class, source file, source text).
 void look_at_classes(const Artifact& artifact, std::vector<Finding>& findings) {
-  if (artifact.format != Format::kTorchLegacy || artifact.pickles.empty()) return;
+  const bool old = artifact.format == Format::kTorchLegacy || artifact.format == Format::kTorchTar;
+  if (!old || artifact.pickles.empty()) return;
   Seen seen;
   for (ObjectId id = 0; id < artifact.objects.size(); ++id) {
     const Object::Persistent* persistent = artifact.objects.as<Object::Persistent>(id);

@@ -73,9 +73,9 @@ std::string listed(const Names& names) {
 }
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
-  const bool pickled = artifact.format == Format::kTorchZip ||
-                       artifact.format == Format::kTorchLegacy ||
-                       artifact.format == Format::kRawPickle;
+  const bool pickled =
+      artifact.format == Format::kTorchZip || artifact.format == Format::kTorchLegacy ||
+      artifact.format == Format::kTorchTar || artifact.format == Format::kRawPickle;
   if (!pickled || artifact.pickles.empty()) return {};
 
   std::map<std::string_view, Names> needed;

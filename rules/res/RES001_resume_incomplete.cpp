@@ -37,8 +37,9 @@ and only for a file that keeps an optimizer and lacks what the file itself shows
 rate that a scheduler set (`initial_lr`), a switch for half precision, a part of a folder. Random
 numbers of Python and numpy are missed only where one of the two is kept. Lightning never saves random
 numbers, so they are not missed there. The place within an epoch is not asked for, nor the state of a
-data loader. A single part of a checkpoint (`optimizer.pt`) is silent. What FSDP and DeepSpeed keep in
-folders of their own is taken as whole, and distributed checkpoints are not read.
+data loader. A single part of a checkpoint (`optimizer.pt`) is silent. In a folder of the Trainer or of
+Accelerate, what FSDP and DeepSpeed keep in folders of their own is taken as whole. Of a folder of DeepSpeed
+itself only the model and the optimizer are asked for.
 
 ## References
 "Saving & Loading a General Checkpoint" in torch's tutorials; `transformers.Trainer._save_checkpoint`;

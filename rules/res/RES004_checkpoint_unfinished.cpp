@@ -10,11 +10,14 @@ namespace {
 constexpr std::string_view kDoc = R"md(
 ## What it does
 Reports a checkpoint that is a folder and lacks the file that is written last: `trainer_state.json` of
-the Trainer of transformers, `random_states_0.pkl` of Accelerate.
+the Trainer of transformers, `random_states_0.pkl` of Accelerate, `.metadata` of
+torch.distributed.checkpoint.
 
 ## Why it matters
 The save was interrupted: the disk was full, or the job was killed. Trainer does not resume from such a
-folder, or resumes at step 0; the file before the last may be cut off as well.
+folder, or resumes at step 0; the file before the last may be cut off as well. Without `.metadata` nothing says
+which tensors lie where in the `.distcp` files. A copy that leaves out names with a dot in front
+(`cp source/* target/`) loses it, too.
 
 ## Example
 ```
@@ -29,7 +32,8 @@ A folder is recognised by two or more parts under the names that these libraries
 cut off is FMT001's.
 
 ## References
-`transformers.Trainer._save_checkpoint`; `accelerate.checkpointing.save_accelerator_state`.
+`transformers.Trainer._save_checkpoint`; `accelerate.checkpointing.save_accelerator_state`;
+`torch.distributed.checkpoint.FileSystemWriter.finish`.
 )md";
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {

@@ -12,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "core/limits.h"
 #include "engine/glob.h"
+#include "formats/checkpoint_pointer.h"
 #include "formats/detect.h"
 #include "formats/read.h"
 #include "io/walk.h"
@@ -41,10 +42,11 @@ struct Checkpoints {
 Checkpoints checkpoints_of(const std::vector<std::string>& files) {
   Checkpoints found;
   for (const std::string& file : files) {
-    if (!names_parts(file)) continue;
+    if (!names_parts(file) || found.parts.contains(file)) continue;
     const Result<std::shared_ptr<Source>> source = Source::open(file);
     if (!source) continue;
     const std::string folder = file.substr(0, file.rfind('/') + 1);
+    if (is_checkpoint_pointer(**source)) found.wholes.insert(file);
     for (const std::string& part : parts_beside(**source, Limits{})) {
       found.wholes.insert(file);
       found.parts.insert(folder + part);

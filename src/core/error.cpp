@@ -32,6 +32,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::kZipRepacked: return "zip-repacked";
     case ErrorCode::kZipOffsetsMoved: return "zip-offsets-moved";
     case ErrorCode::kArchiveRefused: return "archive-refused";
+    case ErrorCode::kTarBadHeader: return "tar-bad-header";
     case ErrorCode::kPickleUnknownOpcode: return "pickle-unknown-opcode";
     case ErrorCode::kPickleStackUnderflow: return "pickle-stack-underflow";
     case ErrorCode::kPickleNoMark: return "pickle-no-mark";

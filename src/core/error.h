@@ -45,6 +45,9 @@ enum class ErrorCode : std::uint16_t {
   kZipOffsetsMoved,    ///< so that storages are not where torch can compute them to be
   kArchiveRefused,     ///< torch's reader opens no such archive, whatever it holds
 
+  // Tar archives.
+  kTarBadHeader,  ///< a block that should be the header of a member is none
+
   // Pickles.
   kPickleUnknownOpcode,
   kPickleStackUnderflow,

@@ -9,6 +9,7 @@ std::span<const LimitName> limit_names() {
       LimitName{"zip-members", &Limits::zip_members},
       LimitName{"member-name-bytes", &Limits::member_name_bytes},
       LimitName{"inflated-bytes", &Limits::inflated_bytes},
+      LimitName{"decompressed-bytes", &Limits::decompressed_bytes},
       LimitName{"inflate-ratio", &Limits::inflate_ratio},
       LimitName{"pickle-opcodes", &Limits::pickle_opcodes},
       LimitName{"pickle-objects", &Limits::pickle_objects},

@@ -13,7 +13,8 @@ struct Limits {
   std::uint64_t zip_members = 1'000'000;
   std::uint64_t member_name_bytes = 4096;
   std::uint64_t inflated_bytes = 1ull << 30;     ///< of one deflated member that is held in memory
-  std::uint64_t inflate_ratio = 1100;            ///< deflate cannot exceed 1032
+  std::uint64_t decompressed_bytes = 8ull << 30;  ///< of a file that is compressed as a whole
+  std::uint64_t inflate_ratio = 1100;            ///< of both; deflate cannot exceed 1032
   std::uint64_t pickle_opcodes = 50'000'000;
   std::uint64_t pickle_objects = 20'000'000;
   std::uint64_t pickle_stack = 1'000'000;

@@ -14,8 +14,10 @@
 
 #include "core/checked.h"
 #include "formats/dcp_coverage.h"
+#include "formats/dcp_folder.h"
 #include "formats/dcp_items.h"
 #include "formats/dcp_metadata.h"
+#include "formats/dcp_pieces.h"
 #include "formats/nested_files.h"
 #include "formats/pickle/torch_objects.h"
 #include "formats/reader.h"
@@ -206,21 +208,9 @@ ObjectId DcpReader::read_tensor(const DcpEntry& entry) {
     artifact_.add_fault("", {ErrorCode::kChunkCoverage, 0, "`" + entry.name + "`: " + *problem});
     whole = false;
   }
-  storage.present = whole;
-  if (!whole) {
-    storage.pieces.clear();
-  } else if (storage.pieces.size() == 1) {
-    tensor.strides = storage.pieces[0].strides;
-    storage.bytes = storage.pieces[0].bytes;
-    storage.pieces.clear();
-  }
-  tensor.device = storage.location;
-  tensor.member = storage.member;
-  tensor.storage = static_cast<StorageId>(artifact_.storages.size());
-  artifact_.storages.push_back(std::move(storage));
-  artifact_.tensors.push_back(std::move(tensor));
   Object reference;
-  reference.value = Object::TensorRef{static_cast<TensorId>(artifact_.tensors.size() - 1)};
+  reference.value = Object::TensorRef{
+      add_tensor_of_pieces(std::move(tensor), std::move(storage), whole, artifact_)};
   return artifact_.objects.add(std::move(reference));
 }
 
@@ -236,8 +226,8 @@ void DcpReader::check_stale_files() {
   for (std::size_t i = 0; i < named.size(); ++i) {
     if (named[i]) known.insert(metadata_.files[i]);
   }
-  for (const std::string& file : source_.sibling_names()) {
-    if (!file.ends_with(".distcp") || known.contains(file)) continue;
+  for (const std::string& file : files_of_dcp(source_)) {
+    if (known.contains(file)) continue;
     artifact_.add_contradiction(
         file, {ErrorCode::kIndexStale, 0, "no entry of the metadata lies in this file"});
   }
@@ -253,7 +243,7 @@ void DcpReader::read() {
     const ObjectId leaf = entry.is_tensor ? read_tensor(entry) : read_object(entry);
     if (leaf != kNoObject) saved.put(entry.path, leaf);
   }
-  files_.check_overlaps();
+  files_.finish();
   check_stale_files();
   describe_torch_pickle(artifact_, saved.build(), limits_);
 }
@@ -264,12 +254,6 @@ void read_dcp(const std::shared_ptr<Source>& source, const ReadOptions& options,
               Artifact& artifact) {
   const auto metadata = read_dcp_metadata(source->bytes(), artifact, options.limits);
   if (metadata) DcpReader(*source, *metadata, options.limits, artifact).read();
-}
-
-std::vector<std::string> files_of_dcp(const Source& source) {
-  std::vector<std::string> files = source.sibling_names();
-  std::erase_if(files, [](const std::string& name) { return !name.ends_with(".distcp"); });
-  return files;
 }
 
 }  // namespace torchvet

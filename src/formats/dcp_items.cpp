@@ -42,6 +42,15 @@ void DcpFiles::forget_pages() {
   }
 }
 
+/// An item that cannot be read: a file that is cut off loses thousands of them, which are one gap.
+void DcpFiles::lose(const DcpItem& item, Error error) {
+  constexpr std::uint64_t kMost = 100;
+  File& file = files_[item.file];
+  if (file.lost == 0) file.first_loss = error.detail;
+  if (file.lost++ < kMost)
+    artifact_.add_contradiction(metadata_.files[item.file], std::move(error));
+}
+
 std::optional<ByteView> DcpFiles::bytes_of(const DcpItem& item, const DcpEntry& entry) {
   constexpr std::size_t kBetween = 64;
   if (++looked_at_ % kBetween == 0) forget_pages();
@@ -50,10 +59,9 @@ std::optional<ByteView> DcpFiles::bytes_of(const DcpItem& item, const DcpEntry& 
   const ByteView whole = file.source->bytes();
   const Result<ByteView> bytes = whole.slice(item.offset, item.length);
   if (!bytes) {
-    artifact_.add_fault(metadata_.files[item.file],
-                        {ErrorCode::kTruncated, whole.size(),
-                         "`" + entry.name + "` should lie at byte " + std::to_string(item.offset) +
-                             ": it " + bytes.error().detail});
+    lose(item, {ErrorCode::kTruncated, whole.size(),
+                "`" + entry.name + "` should lie at byte " + std::to_string(item.offset) + ": it " +
+                    bytes.error().detail});
     return std::nullopt;
   }
   file.items.push_back({ByteRange{item.offset, item.length}, &entry});
@@ -84,8 +92,8 @@ std::optional<DcpFiles::Description> DcpFiles::describe(ByteView pickle) const {
 std::optional<DcpFiles::Shard> DcpFiles::shard(ByteView bytes, const DcpItem& item,
                                                const DcpEntry& entry) {
   const auto wrong = [&](const std::string& why) {
-    artifact_.add_fault(metadata_.files[item.file], {ErrorCode::kDcpBadMetadata, bytes.offset(),
-                                                     "the item of `" + entry.name + "` " + why});
+    lose(item,
+         {ErrorCode::kDcpBadMetadata, bytes.offset(), "the item of `" + entry.name + "` " + why});
     return std::nullopt;
   };
   const Result<ZipDirectory> zip = read_zip_directory(bytes, limits_);
@@ -125,23 +133,31 @@ std::optional<DcpFiles::Shard> DcpFiles::shard(ByteView bytes, const DcpItem& it
   return shard;
 }
 
-void DcpFiles::check_overlaps() {
+void DcpFiles::check_overlaps(const std::string& name, std::vector<File::Item>& items) {
+  std::sort(items.begin(), items.end(), [](const File::Item& a, const File::Item& b) {
+    return a.where.offset < b.where.offset;
+  });
+  for (std::size_t i = 1; i < items.size(); ++i) {
+    const auto& [before, earlier] = items[i - 1];
+    const auto& [range, later] = items[i];
+    // Both lie inside the file, so their ends fit.
+    if (before.offset + before.length <= range.offset) continue;
+    artifact_.add_contradiction(name, {ErrorCode::kIndexDisagrees, range.offset,
+                                       "`" + earlier->name + "` and `" + later->name +
+                                           "` lie over each other in the file"});
+    return;
+  }
+}
+
+void DcpFiles::finish() {
   for (std::size_t id = 0; id < files_.size(); ++id) {
     File& file = files_[id];
-    std::sort(file.items.begin(), file.items.end(), [](const File::Item& a, const File::Item& b) {
-      return a.where.offset < b.where.offset;
-    });
-    for (std::size_t i = 1; i < file.items.size(); ++i) {
-      const auto& [before, earlier] = file.items[i - 1];
-      const auto& [range, later] = file.items[i];
-      // Both lie inside the file, so their ends fit.
-      if (before.offset + before.length <= range.offset) continue;
-      artifact_.add_contradiction(
-          metadata_.files[id],
-          {ErrorCode::kIndexDisagrees, range.offset,
-           "`" + earlier->name + "` and `" + later->name + "` lie over each other in the file"});
-      break;
-    }
+    const std::string& name = metadata_.files[id];
+    check_overlaps(name, file.items);
+    if (file.lost == 1) artifact_.add_gap(name, file.first_loss);
+    if (file.lost < 2) continue;
+    artifact_.add_gap(name, std::to_string(file.lost) +
+                                " items in it could not be read, the first: " + file.first_loss);
   }
 }
 

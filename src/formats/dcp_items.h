@@ -41,8 +41,9 @@ class DcpFiles {
   [[nodiscard]] std::optional<Shard> shard(ByteView bytes, const DcpItem& item,
                                            const DcpEntry& entry);
 
-  /// Items that overlap each other in one file.
-  void check_overlaps();
+  /// When every item has been asked for: items that overlap each other in one file, and one gap for
+  /// each file of which items could not be read.
+  void finish();
 
  private:
   struct File {
@@ -54,6 +55,8 @@ class DcpFiles {
     std::shared_ptr<Source> source;  ///< null when it could not be opened
     MemberId member = 0;
     std::vector<Item> items;
+    std::uint64_t lost = 0;  ///< items that could not be read
+    std::string first_loss;
   };
   /// What a pickle says, without its bytes; many shards have the same one.
   struct Description {
@@ -64,6 +67,8 @@ class DcpFiles {
   };
 
   File& open(const DcpItem& item, const DcpEntry& entry);
+  void lose(const DcpItem& item, Error error);
+  void check_overlaps(const std::string& name, std::vector<File::Item>& items);
   void forget_pages();
   std::optional<Description> describe(ByteView pickle) const;
 

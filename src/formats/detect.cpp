@@ -4,6 +4,10 @@
 #include <array>
 #include <charconv>
 
+#include "formats/compressed.h"
+#include "formats/dcp_folder.h"
+#include "formats/dcp_safetensors.h"
+#include "formats/tar.h"
 #include "formats/zip.h"
 #include "model/resume.h"
 
@@ -146,21 +150,18 @@ bool is_text_pickle(std::string_view text) {
          (text.starts_with('p') && text.size() > 1 && text[1] >= '0' && text[1] <= '9');
 }
 
-/// A tar is torch's own (before 0.1.10) when it has a member `storages`.
-Detected detect_tar(std::string_view text) {
-  constexpr std::size_t kBlock = 512;
-  std::size_t at = 0;
-  for (int i = 0; i < 16 && at + kBlock <= text.size(); ++i) {
-    const std::string_view header = text.substr(at, kBlock);
-    const std::string_view name = header.substr(0, 100);
-    if (name.starts_with("storages\0"sv) || name.starts_with("./storages\0"sv)) {
+/// A tar is torch's own (before 0.1.10) when it has a member `storages`, which comes last, or
+/// begins with `sys_info`, which remains when it is cut off.
+Detected detect_tar(ByteView file, const Limits& limits) {
+  constexpr int kLookedAt = 64;
+  TarReader reader(file, limits);
+  for (int i = 0; i < kLookedAt; ++i) {
+    const Result<std::optional<TarMember>> member = reader.next();
+    if (!member || !*member) break;
+    const std::string& name = (*member)->name;
+    if (name == "storages" || name == "./storages" || (i == 0 && name == "sys_info")) {
       return {Format::kTorchTar};
     }
-    const std::string_view digits = header.substr(124, 11);
-    std::uint64_t size = 0;
-    std::from_chars(digits.data(), digits.data() + digits.size(), size, 8);
-    if (size > text.size() - at - kBlock) break;
-    at += kBlock + (size + kBlock - 1) / kBlock * kBlock;
   }
   return {Format::kNotAModel, "a tar archive"};
 }
@@ -253,7 +254,7 @@ Detected detect(ByteView file, const Limits& limits) {
     return {Format::kMobileFlatbuffer};
   }
   if (is_safetensors(file)) return {Format::kSafetensors};
-  if (text.size() > 262 && text.substr(257, 5) == "ustar") return detect_tar(text);
+  if (text.size() > 262 && text.substr(257, 5) == "ustar") return detect_tar(file, limits);
 
   const std::string_view sample = text.substr(0, kSample);
   if (text.size() > 2 && text[0] == '\x80' && text[1] >= 1 && text[1] <= 5) {
@@ -295,12 +296,13 @@ bool is_model_format(Format format) {
 }
 
 bool names_parts(std::string_view path) {
-  return is_index(path) || is_folder_part(path.substr(path.rfind('/') + 1)) ||
-         path.substr(path.rfind('/') + 1) == ".metadata";
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return is_index(path) || is_folder_part(name) || is_dcp_name(name) ||
+         is_dcp_safetensors_name(name) || name == "latest";
 }
 
 bool has_model_extension(std::string_view path) {
-  const std::string_view name = path.substr(path.rfind('/') + 1);
+  const std::string_view name = without_compression(path.substr(path.rfind('/') + 1));
   static constexpr std::string_view kExtensions[] = {
       ".pt",  ".pth",         ".ckpt",    ".jit",    ".torchscript", ".pt2",
       ".ptl", ".safetensors", ".pth.tar", ".pt.tar", ".distcp"};

@@ -28,13 +28,14 @@ struct Detected {
 [[nodiscard]] bool is_model_format(Format format);
 
 /// True for names that promise a model whatever the content turns out to be: .pt .pth .ckpt .jit
-/// .torchscript .pt2 .ptl .safetensors pytorch_model*.bin ...; used only to choose files in a
-/// directory, never to tell a format. Endings that mean other things too (.bin, .ts, .pkl) are not
-/// among them: such files are chosen by content.
+/// .torchscript .pt2 .ptl .safetensors pytorch_model*.bin ..., also with .gz or .zst behind; used
+/// only to choose files in a directory, never to tell a format. Endings that mean other things too
+/// (.bin, .ts, .pkl) are not among them: such files are chosen by content.
 [[nodiscard]] bool has_model_extension(std::string_view path);
 
 /// True for names of files that may stand for several: `model.safetensors.index.json`, and each
-/// part of a training checkpoint that is a folder, any of which may be the one that is left.
+/// part of a training checkpoint that is a folder, any of which may be the one that is left, the
+/// parts of a distributed one, `latest` of DeepSpeed.
 [[nodiscard]] bool names_parts(std::string_view path);
 
 }  // namespace torchvet

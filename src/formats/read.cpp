@@ -6,8 +6,13 @@
 
 #include "core/digest.h"
 #include "formats/archive.h"
+#include "formats/checkpoint_pointer.h"
+#include "formats/compressed.h"
+#include "formats/dcp_folder.h"
+#include "formats/dcp_safetensors.h"
 #include "formats/detect.h"
 #include "formats/loaders/predict.h"
+#include "formats/model_config.h"
 #include "formats/reader.h"
 #include "formats/shard_names.h"
 #include "formats/training_folder.h"
@@ -29,13 +34,18 @@ struct Row {
 constexpr Row kReaders[] = {
     {Format::kTorchZip, read_torch_zip},
     {Format::kTorchLegacy, read_torch_legacy},
+    {Format::kTorchTar, read_torch_tar},
     {Format::kTorchScript, read_torchscript},
     {Format::kRawPickle, read_raw_pickle},
     {Format::kExportedProgram, read_exported_program},
+    {Format::kTorchPackage, read_torch_package},
     {Format::kSafetensors, read_safetensors},
     {Format::kShardedIndex, read_sharded_index},
     {Format::kDcpMetadata, read_dcp},
+    {Format::kDcpParts, read_dcp_parts},
+    {Format::kDcpSafetensors, read_dcp_safetensors},
     {Format::kTrainingFolder, read_training_folder},
+    {Format::kCheckpointPointer, read_checkpoint_pointer},
     {Format::kPlainZip, read_plain_zip},
 };
 
@@ -61,24 +71,61 @@ void read_into(const std::shared_ptr<Source>& source, const ReadOptions& options
   artifact.looks_like = std::move(detected.looks_like);
   artifact.lfs_pointer = std::move(detected.lfs_pointer);
   if (is_training_folder(*source)) artifact.format = Format::kTrainingFolder;
+  if (is_dcp_part(*source, artifact.format)) artifact.format = Format::kDcpParts;
+  if (stands_for_dcp_safetensors(*source)) artifact.format = Format::kDcpSafetensors;
+  if (is_checkpoint_pointer(*source)) {
+    artifact.format = Format::kCheckpointPointer;
+    artifact.looks_like.clear();
+  }
   if (const std::optional<Error> lost = missing_index(*source, options.folders)) {
     artifact.add_contradiction("", *lost);
   }
+  add_model_config(*source, options.limits, artifact);
   for (const Row& row : kReaders) {
     if (row.format == artifact.format) return row.reader(source, options, artifact);
   }
   explain_unread(artifact);
 }
 
+/// A file that its name says to be compressed, or that promises nothing else. One that is called
+/// `model.pt` and is compressed is no file that torch.load loads.
+std::optional<Compression> compression_to_undo(const Source& source) {
+  const bool said = without_compression(source.path()) != source.path();
+  if (!said && has_model_extension(source.path())) return std::nullopt;
+  return compression_of(source.bytes());
+}
+
+/// Reads what is compressed in a file. What did not come out whole is not read: its readers would
+/// only say once more that it is cut off.
+void read_compressed(const std::shared_ptr<Source>& source, Compression compression,
+                     const ReadOptions& options, Artifact& artifact) {
+  artifact.source.compression = name_of(compression);
+  artifact.looks_like = "a " + artifact.source.compression + "-compressed file";
+  const Decompressed unpacked = decompress(*source, compression, options.limits);
+  if (!unpacked.contents) {
+    artifact.add_fault("", *unpacked.error);
+    return;
+  }
+  artifact.keep_alive.push_back(unpacked.contents);
+  artifact.source.contents = unpacked.contents->bytes().size();
+  if (unpacked.error) artifact.add_contradiction("", *unpacked.error);
+  read_into(unpacked.contents, options, artifact);
+}
+
 }  // namespace
 
 Artifact read_artifact(const std::shared_ptr<Source>& source, const ReadOptions& options) {
   Artifact artifact;
-  artifact.source = {source->path(), source->bytes().size(), {}};
+  artifact.source.path = source->path();
+  artifact.source.size = source->bytes().size();
   if (options.digest) artifact.source.sha256 = sha256_hex(source->bytes().text());
   artifact.keep_alive.push_back(source);
   try {
-    read_into(source, options, artifact);
+    if (const std::optional<Compression> compression = compression_to_undo(*source)) {
+      read_compressed(source, *compression, options, artifact);
+    } else {
+      read_into(source, options, artifact);
+    }
     if (options.loaders_of) {
       predict_loaders(*source, *options.loaders_of, options.limits, artifact);
     }
@@ -102,8 +149,14 @@ std::vector<std::string> parts_beside(const Source& source, const Limits& limits
     case Format::kDcpMetadata:
       return files_of_dcp(source);
     default:
-      return {};
+      break;
   }
+  // Broken metadata are reported as what they are, and once.
+  const std::string_view path = source.path();
+  const bool metadata = is_dcp_metadata_name(path.substr(path.rfind('/') + 1));
+  if (metadata || stands_for_parts(source)) return files_of_dcp(source);
+  if (stands_for_dcp_safetensors(source)) return files_of_dcp_safetensors(source);
+  return {};
 }
 
 }  // namespace torchvet

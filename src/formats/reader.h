@@ -16,15 +16,16 @@ inline constexpr std::string_view kBytecodeMember = "bytecode.pkl";
 
 void read_torch_zip(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_torch_legacy(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+void read_torch_tar(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_torchscript(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
+void read_torch_package(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_exported_program(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_safetensors(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_sharded_index(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 /// The shards that an index names, each once.
 std::vector<std::string> shards_of_index(const Source&, const Limits&);
 void read_dcp(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
-/// All `.distcp` files beside a `.metadata`.
-std::vector<std::string> files_of_dcp(const Source&);
+void read_dcp_parts(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_training_folder(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 void read_raw_pickle(const std::shared_ptr<Source>&, const ReadOptions&, Artifact&);
 

@@ -4,6 +4,10 @@
 //   checkpoint-500/model.safetensors  optimizer.pt  scheduler.pt  rng_state.pth  trainer_state.json
 //   state/model.safetensors  optimizer.bin  scheduler.bin  random_states_0.pkl
 //
+// and DeepSpeed one for each rank, whose folder the file `latest` beside it names:
+//
+//   global_step500/mp_rank_00_model_states.pt  zero_pp_rank_0_mp_rank_00_optim_states.pt  ...
+//
 // All of them become one artifact, as if they were one dict with the files' names as keys. A member
 // of the artifact is a file, also one that is not read, or a folder, whose name ends in a slash:
 // what is there and what is not tells whether a run can go on.
@@ -13,6 +17,7 @@
 #include <optional>
 #include <utility>
 
+#include "formats/deepspeed_ranks.h"
 #include "formats/detect.h"
 #include "formats/nested_files.h"
 #include "formats/pickle/torch_objects.h"
@@ -165,11 +170,12 @@ void FolderReader::read() {
   const std::optional<std::string> weights = weights_of(files);
   if (weights && !has_several_models(files)) read_weights(*weights);
   for (const std::string& file : torch_parts(files)) read_torch(file);
+  list_others(files);
+  check_deepspeed_ranks(parts_.items, artifact_);
   Object whole;
   whole.value = std::move(parts_);
   describe_objects(artifact_, artifact_.objects.add(std::move(whole)));
   artifact_.kind = Kind::kCheckpoint;
-  list_others(files);
 }
 
 }  // namespace

@@ -50,7 +50,8 @@ StorageId ZipStorages::resolve(const StorageRequest& request) {
 }
 
 void ZipStorages::locate(Storage& storage, std::uint64_t offset) {
-  const std::string name = std::string(place_.folder) + "/" + storage.key;
+  const std::string name =
+      std::string(place_.folder) + "/" + storage.key + std::string(place_.ending);
   storage.member = find_member(zip_, name);
   if (place_.bytes_optional && (!storage.member || zip_.members[*storage.member].size == 0)) return;
   if (!storage.member) {

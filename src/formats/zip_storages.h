@@ -12,8 +12,9 @@
 
 namespace torchvet {
 
-/// The storages that one pickle of a torch archive names by key: `FOLDER/KEY` are their members.
-/// Each key is one storage, whatever the number of tensors in it. No byte of them is touched.
+/// The storages that one pickle of a torch archive names by key: `FOLDER/KEY` are their members,
+/// with `ending` behind the key. Each key is one storage, whatever the number of tensors in it. No
+/// byte of them is touched.
 class ZipStorages {
  public:
   struct Place {
@@ -22,6 +23,7 @@ class ZipStorages {
     bool big_endian = false;
     /// traced_inputs: the writer leaves the bytes out on purpose, so their absence is no fault.
     bool bytes_optional = false;
+    std::string_view ending = {};  ///< of the members' names, behind the key
   };
 
   /// All references must outlive this.

@@ -50,8 +50,9 @@ Result<std::shared_ptr<Source>> Source::sibling(const std::string& name) {
       name.find('\\') != std::string::npos || name.find('\0') != std::string::npos) {
     return fail(ErrorCode::kUnsafePath, 0, "it is no plain file name");
   }
-  if (descriptor_ < 0) {
-    return fail(ErrorCode::kFileNotFound, 0, "standard input has no files beside it");
+  if (alone_) {
+    return fail(ErrorCode::kFileNotFound, 0,
+                "there are no files beside standard input or a compressed file");
   }
   const fs::path folder = folder_of(path_);
   const fs::path path = folder / name;
@@ -64,7 +65,7 @@ Result<std::shared_ptr<Source>> Source::sibling(const std::string& name) {
 }
 
 std::vector<std::string> Source::sibling_names() const {
-  if (descriptor_ < 0) return {};
+  if (alone_) return {};
   return entries_of(folder_of(path_), [](const fs::directory_entry& entry) {
     std::error_code ignored;
     return entry.is_regular_file(ignored);
@@ -72,7 +73,7 @@ std::vector<std::string> Source::sibling_names() const {
 }
 
 std::vector<std::string> Source::sibling_folders() const {
-  if (descriptor_ < 0) return {};
+  if (alone_) return {};
   return entries_of(folder_of(path_), [](const fs::directory_entry& entry) {
     std::error_code ignored;
     return entry.is_directory(ignored);

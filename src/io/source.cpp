@@ -23,6 +23,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 namespace torchvet {
 
@@ -118,10 +119,15 @@ Result<std::shared_ptr<Source>> Source::open(const std::string& path) {
   // O_NONBLOCK: opening a pipe without a writer must not wait; it is refused below.
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return fail(code_for(errno), 0, std::strerror(errno));
+  return of_descriptor(path, descriptor, /*alone=*/false);
+}
 
+Result<std::shared_ptr<Source>> Source::of_descriptor(std::string name, int descriptor,
+                                                      bool alone) {
   const std::shared_ptr<Source> source(new Source);
-  source->path_ = path;
+  source->path_ = std::move(name);
   source->descriptor_ = descriptor;
+  source->alone_ = alone;
   struct stat status{};
   if (fstat(descriptor, &status) != 0) {
     return fail(ErrorCode::kReadFailed, 0, std::strerror(errno));

@@ -23,6 +23,10 @@ class Source {
   /// An empty file opens; its view is empty.
   /// Errors: kFileNotFound, kPermissionDenied, kNotAFile (directory, device, pipe), kReadFailed.
   [[nodiscard]] static Result<std::shared_ptr<Source>> open(const std::string& path);
+  /// An open file, which is closed with the source. `alone`: it lies in no folder, so that it has
+  /// no siblings. Errors: kNotAFile, kReadFailed; the descriptor is closed then, too.
+  [[nodiscard]] static Result<std::shared_ptr<Source>> of_descriptor(std::string name,
+                                                                     int descriptor, bool alone);
   /// Bytes under a name: what came through standard input, or a test made.
   [[nodiscard]] static std::shared_ptr<Source> from_bytes(std::string name, std::string bytes);
 
@@ -38,7 +42,8 @@ class Source {
   /// when this file is reached through one too, as all files of a download cache are.
   /// Errors: those of `open`; kUnsafePath for a name that is a path, and for such a link.
   [[nodiscard]] Result<std::shared_ptr<Source>> sibling(const std::string& name);
-  /// Names of the regular files, and links to files, in the same folder, sorted. Empty for bytes.
+  /// Names of the regular files, and links to files, in the same folder, sorted. Empty for bytes
+  /// and for what stands alone.
   [[nodiscard]] std::vector<std::string> sibling_names() const;
   /// The same of the folders in it.
   [[nodiscard]] std::vector<std::string> sibling_folders() const;
@@ -69,6 +74,7 @@ class Source {
   std::string held_;                ///< bytes of `from_bytes`
   MappedRange* mapping_ = nullptr;  ///< entry in the table of the SIGBUS handler
   int descriptor_ = -1;
+  bool alone_ = true;
   std::int64_t modified_ns_ = 0;
 };
 

@@ -33,6 +33,12 @@ std::string_view name_of(Format format) {
       return "training-folder";
     case Format::kDcpMetadata:
       return "dcp-metadata";
+    case Format::kDcpParts:
+      return "dcp-parts";
+    case Format::kDcpSafetensors:
+      return "dcp-safetensors";
+    case Format::kCheckpointPointer:
+      return "checkpoint-pointer";
     case Format::kPlainZip:
       return "plain-zip";
     case Format::kRawPickle:

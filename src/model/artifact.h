@@ -32,16 +32,19 @@ enum class Format : std::uint8_t {
   kTorchScript,      ///< torch.jit.save
   kExportedProgram,  ///< torch.export.save, `.pt2`
   kTorchPackage,
-  kTorchTar,         ///< before 0.1.10
+  kTorchTar,  ///< before 0.1.10
   kMobileFlatbuffer,
   kSafetensors,
-  kShardedIndex,     ///< the JSON index of a state_dict in several files
-  kTrainingFolder,   ///< a training checkpoint that is a folder, at the file that tells it is one
-  kDcpMetadata,      ///< `.metadata` of torch.distributed.checkpoint, with its `.distcp` files
-  kPlainZip,         ///< a zip that holds no torch artifact
-  kRawPickle,        ///< a pickle that is not torch.save's
+  kShardedIndex,       ///< the JSON index of a state_dict in several files
+  kTrainingFolder,     ///< a training checkpoint that is a folder, at the file that tells it is one
+  kDcpMetadata,        ///< `.metadata` of torch.distributed.checkpoint, with its `.distcp` files
+  kDcpParts,           ///< `.distcp` files by themselves, without what says what is in them
+  kDcpSafetensors,     ///< parts of tensors in safetensors files, one a rank
+  kCheckpointPointer,  ///< DeepSpeed's `latest`: the name of a folder
+  kPlainZip,           ///< a zip that holds no torch artifact
+  kRawPickle,          ///< a pickle that is not torch.save's
   kLfsPointer,
-  kNotAModel,        ///< text, HTML, an empty file, another file type (`Artifact::looks_like`)
+  kNotAModel,  ///< text, HTML, an empty file, another file type (`Artifact::looks_like`)
 };
 [[nodiscard]] std::string_view name_of(Format format);
 
@@ -62,6 +65,9 @@ struct SourceInfo {
   std::string path;        ///< as the user gave it
   std::uint64_t size = 0;  ///< bytes
   std::string sha256;      ///< of the whole file in hexadecimal, when it was asked for
+  std::string compression;  ///< "gzip", "zstd" for a file that is compressed as a whole; else empty
+  /// Bytes of what is compressed in it, when that was read: all offsets count in it then.
+  std::optional<std::uint64_t> contents;
 };
 
 /// What a Git LFS pointer says about the file that should be in its place.
@@ -78,7 +84,8 @@ struct Artifact {
   std::string looks_like;               ///< for kNotAModel: "an HTML page", "an empty file"
   std::optional<LfsPointer> lfs_pointer;  ///< for kLfsPointer
 
-  /// What the file says about itself in free text: `__metadata__` of safetensors.
+  /// What the file says about itself in free text: `__metadata__` of safetensors, small records of
+  /// a package, the `config.json` beside the weights.
   std::vector<std::pair<std::string, std::string>> metadata;
 
   std::vector<Member> members;            ///< of an archive; the files of a checkpoint of several

@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "model/deepspeed.h"
 #include "model/resume_objects.h"
 
 namespace torchvet {
@@ -231,6 +232,35 @@ class Files {
   std::unordered_set<std::string_view> names_;
 };
 
+bool is_deepspeed(const Artifact& artifact) {
+  return std::any_of(artifact.members.begin(), artifact.members.end(),
+                     [](const Member& member) { return deepspeed_file(member.name).has_value(); });
+}
+
+/// Files of which each rank wrote its own, or one for all: then the model's file holds what the
+/// optimizer keeps. The schedule is in the model's file as well; it may have had none.
+ResumeParts deepspeed_parts(const Artifact& artifact) {
+  ResumeParts parts;
+  parts.profile = ResumeProfile::kDeepspeed;
+  bool model = false;
+  for (const Member& member : artifact.members) {
+    const std::optional<DeepspeedFile> file = deepspeed_file(member.name);
+    if (!file) continue;
+    parts.has_optimizer = parts.has_optimizer || file->holds_optimizer;
+    model = model || !file->holds_optimizer;
+  }
+  parts.has_optimizer = parts.has_optimizer || !artifact.optimizers.empty();
+  if (!model) {
+    parts.missing.push_back(
+        {"the parameters of the model", "there is no file `*_model_states.pt`", true});
+  }
+  if (!parts.has_optimizer) {
+    parts.missing.push_back(
+        {"the state of the optimizer", "there is no file `*_optim_states.pt`", true});
+  }
+  return parts;
+}
+
 /// Whose folder it is: the two call the same parts differently.
 ResumeProfile profile_of(const Files& files) {
   const bool trainer =
@@ -239,6 +269,7 @@ ResumeProfile profile_of(const Files& files) {
 }
 
 ResumeParts folder_parts(const Artifact& artifact) {
+  if (is_deepspeed(artifact)) return deepspeed_parts(artifact);
   const Files files(artifact);
   ResumeParts parts;
   parts.profile = profile_of(files);
@@ -280,6 +311,21 @@ ResumeParts folder_parts(const Artifact& artifact) {
   return parts;
 }
 
+/// torch.distributed.checkpoint writes the parts, then the metadata under another name, which it
+/// changes at last.
+std::string without_metadata(const Artifact& artifact) {
+  const auto any = [&](std::string_view ending) {
+    return std::any_of(artifact.members.begin(), artifact.members.end(),
+                       [&](const Member& member) { return member.name.ends_with(ending); });
+  };
+  if (any(".metadata")) return "";
+  return any(".metadata.tmp")
+             ? "there is a `.metadata.tmp` and no `.metadata`, which it becomes when all is written"
+             : "there is no `.metadata`, which is written after the other files (and which a copy "
+               "of "
+               "`*` leaves out)";
+}
+
 bool is_digits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -289,6 +335,18 @@ bool is_numbered(std::string_view name, std::string_view start, std::string_view
   return name.size() > start.size() + end.size() && name.starts_with(start) &&
          name.ends_with(end) &&
          is_digits(name.substr(start.size(), name.size() - start.size() - end.size()));
+}
+
+/// The first file of a model, else the first of an optimizer.
+std::string first_of_deepspeed(const std::vector<std::string>& files) {
+  std::string model, optimizer;
+  for (const std::string& name : files) {
+    const std::optional<DeepspeedFile> file = deepspeed_file(name);
+    if (!file) continue;
+    std::string& first = file->holds_optimizer ? optimizer : model;
+    if (first.empty() || name < first) first = name;
+  }
+  return model.empty() ? optimizer : model;
 }
 
 constexpr std::array<std::string_view, 4> kTrainerParts = {"optimizer.pt", "scheduler.pt",
@@ -310,6 +368,8 @@ std::string_view name_of(ResumeProfile profile) {
       return "a checkpoint of the Trainer of transformers";
     case ResumeProfile::kAccelerate:
       return "a checkpoint of Accelerate";
+    case ResumeProfile::kDeepspeed:
+      return "a checkpoint of DeepSpeed";
   }
   return "none";
 }
@@ -336,7 +396,10 @@ ResumeParts resume_parts(const Artifact& artifact) {
 }
 
 std::string unfinished_save(const Artifact& artifact) {
-  if (artifact.format != Format::kTrainingFolder) return "";
+  if (artifact.format == Format::kDcpParts) return without_metadata(artifact);
+  // DeepSpeed writes `latest` last, beside the folder; that one is missing after a copy proves
+  // nothing.
+  if (artifact.format != Format::kTrainingFolder || is_deepspeed(artifact)) return "";
   const Files files(artifact);
   if (profile_of(files) == ResumeProfile::kTrainer) {
     return files.has({"trainer_state.json"})
@@ -355,7 +418,7 @@ bool is_folder_part(std::string_view file) {
   return file == "trainer_state.json" || among(kTrainerParts) || among(kAccelerateParts) ||
          is_numbered(file, "rng_state_", ".pth") || is_numbered(file, "random_states_", ".pkl") ||
          is_numbered(file, "optimizer_", ".bin") || is_numbered(file, "scheduler_", ".bin") ||
-         is_numbered(file, "sampler_", ".bin");
+         is_numbered(file, "sampler_", ".bin") || deepspeed_file(file);
 }
 
 std::string folder_anchor(const std::vector<std::string>& files) {
@@ -371,6 +434,7 @@ std::string folder_anchor(const std::vector<std::string>& files) {
     }
     return first;
   };
+  if (std::string first = first_of_deepspeed(files); !first.empty()) return first;
   const std::string rank = first_numbered("rng_state_", ".pth");
   std::string state = has("rng_state.pth") ? "rng_state.pth" : rank;
   std::size_t parts = state.empty() ? 0 : 1;

@@ -16,6 +16,7 @@ enum class ResumeProfile : std::uint8_t {
   kLightning,   ///< `.ckpt` of Lightning's Trainer
   kTrainer,     ///< the folder `checkpoint-N` of the Trainer of transformers
   kAccelerate,  ///< the folder that `Accelerator.save_state` writes
+  kDeepspeed,   ///< the folder that the engine of DeepSpeed writes
 };
 [[nodiscard]] std::string_view name_of(ResumeProfile profile);
 
@@ -58,7 +59,7 @@ struct MissingRanks {
 [[nodiscard]] std::string unfinished_save(const Artifact& artifact);
 
 /// Whether a name stands for a part of a checkpoint that is a folder, which Trainer or Accelerate
-/// write: "optimizer.pt", "rng_state_3.pth", "random_states_0.pkl".
+/// write: "optimizer.pt", "rng_state_3.pth", "random_states_0.pkl"; or DeepSpeed.
 [[nodiscard]] bool is_folder_part(std::string_view file);
 
 /// The file of a folder that stands for the whole checkpoint, by the names of the files in it; ""

@@ -26,6 +26,9 @@ enum class Part : std::uint8_t {
 [[nodiscard]] std::string_view name_of(Part part);
 [[nodiscard]] std::optional<Part> part_from_name(std::string_view name);
 
+/// Entries of what a file says about itself that are printed: a header may hold a million.
+inline constexpr std::size_t kMaxMetadata = 20;
+
 /// What a file is, in a few numbers.
 struct Summary {
   struct Tensors {

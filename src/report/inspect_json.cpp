@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/escape.h"
@@ -103,6 +104,16 @@ Json summary_part(const Artifact& artifact) {
               {"evaluating", summary.evaluating},
               {"state_dicts", std::move(models)},
               {"optimizers", artifact.optimizers.size()}};
+  Json notes = Json::array();
+  for (std::size_t i = 0; i < std::min(kMaxMetadata, artifact.metadata.size()); ++i) {
+    const auto& [key, value] = artifact.metadata[i];
+    notes.push_back({{"key", text(key)}, {"value", text(value)}});
+  }
+  out["metadata"] = std::move(notes);
+  if (!artifact.source.compression.empty()) {
+    out["compression"] = artifact.source.compression;
+    if (artifact.source.contents) out["contents_size"] = *artifact.source.contents;
+  }
   if (artifact.script) {
     out["script"] = {{"traced", artifact.script->traced},
                      {"archive_version", artifact.script->version},

@@ -91,6 +91,10 @@ std::string summary_part(const Artifact& artifact) {
   Table table;
   table.add({"format", fmt::format("{}, {}", name_of(artifact.format), name_of(artifact.kind))});
   table.add({"size", size_text(artifact.source.size)});
+  if (artifact.source.contents) {
+    table.add({"contents", fmt::format("{} ({})", size_text(*artifact.source.contents),
+                                       artifact.source.compression)});
+  }
   if (!artifact.looks_like.empty()) table.add({"looks like", shown(artifact.looks_like)});
   add_group(table, "parameters", summary.parameters);
   add_group(table, "buffers", summary.buffers);
@@ -105,6 +109,10 @@ std::string summary_part(const Artifact& artifact) {
       table.add({"mode", fmt::format("{} in training mode, {} in evaluation mode", summary.training,
                                      summary.evaluating)});
     }
+  }
+  for (std::size_t i = 0; i < std::min(kMaxMetadata, artifact.metadata.size()); ++i) {
+    const auto& [key, value] = artifact.metadata[i];
+    table.add({i == 0 ? "says" : "", fmt::format("{}: {}", shown(key), shown(value))});
   }
   if (artifact.script) {
     table.add(

@@ -3,15 +3,17 @@
 
     dcp_files.py --program TORCHVET
 
-Checkpoints of one process and of two, sharded by FSDP over gloo, and one whose tensors lie
-in chunks along both axes: torch puts each together again (`dcp_to_torch_save`), and every tensor must
-have the name, element type, shape and values that torchvet reads from the chunks.
+Checkpoints of one process and of two, sharded by FSDP over gloo, two that saved without each other, and one
+whose tensors lie in chunks along both axes: torch puts each together again (`dcp_to_torch_save`), and every
+tensor must have the name, element type, shape and values that torchvet reads from the chunks. What
+HuggingFaceStorageWriter writes, whole or in parts of two ranks, must hold the state_dict that it was given.
 
 Without torch nothing can be compared: exit 77, which CTest counts as skipped."""
 
 import argparse
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -78,9 +80,26 @@ def tensors_in(value, path: str = "") -> dict[str, torch.Tensor]:
     return found
 
 
-def facts_of_ours(program: str, folder: pathlib.Path) -> tuple[dict, list]:
+def facts(tensors: dict[str, torch.Tensor]) -> dict[str, tuple]:
+    return {path: (str(tensor.dtype).removeprefix("torch."), list(tensor.shape), digest_of(tensor))
+            for path, tensor in tensors.items()}
+
+
+def joined(folder: pathlib.Path, metadata: str, scratch: pathlib.Path) -> dict[str, torch.Tensor]:
+    """What torch makes of a checkpoint. Its tool wants the metadata of a rank under the common name."""
+    if metadata != ".metadata":
+        alone = scratch / "alone"
+        shutil.copytree(folder, alone)
+        shutil.copy(folder / metadata, alone / ".metadata")
+        folder = alone
+    dcp_to_torch_save(folder, scratch / "joined.pt")
+    shutil.rmtree(scratch / "alone", ignore_errors=True)
+    return tensors_in(torch.load(scratch / "joined.pt"))
+
+
+def facts_of_ours(program: str, file: pathlib.Path) -> tuple[dict, list]:
     run = subprocess.run([program, "inspect", "--what", "summary,tensors", "--digests", "--format",
-                          "json", str(folder / ".metadata")], capture_output=True, text=True, check=False)
+                          "json", str(file)], capture_output=True, text=True, check=False)
     assert run.returncode in (0, 3), run.stderr
     inspected = json.loads(run.stdout)
     return {tensor["path"]: (tensor["dtype"], tensor["shape"], tensor.get("digest"))
@@ -95,20 +114,28 @@ def main() -> int:
     wrong = []
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)
+        scratch = root / "scratch"
+        scratch.mkdir()
         fixture_dcp.save_alone(root / "alone")
         fixture_dcp.save_sharded(root / "two", 2)
+        fixture_dcp.save_ranks_apart(root / "apart", 2)
         save_quarters(root / "quarters")
-        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-            dcp_to_torch_save(folder, root / "joined.pt")
-            theirs = {path: (str(tensor.dtype).removeprefix("torch."), list(tensor.shape),
-                             digest_of(tensor))
-                      for path, tensor in tensors_in(torch.load(root / "joined.pt")).items()}
-            ours, gaps = facts_of_ours(program, folder)
-            wrong += [f"{folder.name}: not analysed: {gap}" for gap in gaps]
-            wrong += [f"{folder.name}: `{path}` is {ours.get(path)}, torch says {theirs.get(path)}"
+        state = fixture_dcp.net().state_dict()
+        dcp.save(dict(state), storage_writer=dcp.HuggingFaceStorageWriter(str(root / "hf")), no_dist=True)
+        fixture_dcp.save_safetensors(root / "parts", 2)
+        expected = {root / "hf/model.safetensors.index.json": state,
+                    root / "parts/shard-00001-model-00001-of-00001.safetensors": state}
+        for file in sorted(root.glob("*/*.metadata")):
+            expected[file] = joined(file.parent, file.name, scratch)
+        for file, tensors in expected.items():
+            theirs, name = facts(tensors), str(file.relative_to(root))
+            ours, gaps = facts_of_ours(program, file)
+            wrong += [f"{name}: not analysed: {gap}" for gap in gaps]
+            wrong += [f"{name}: `{path}` is {ours.get(path)}, torch says {theirs.get(path)}"
                       for path in sorted(ours.keys() | theirs.keys())
                       if ours.get(path) != theirs.get(path)]
-            print(f"{folder.name}: {len(theirs)} tensors")
+            print(f"{name}: {len(theirs)} tensors")
+        wrong += [] if len(expected) == 7 else [f"{len(expected)} checkpoints were made"]
     print("\n".join(wrong) or "no difference")
     return 1 if wrong else 0
 

@@ -2,6 +2,7 @@
 #include "formats/read.h"
 #include "io/source.h"
 #include "unit/catch.h"
+#include "unit/tar_builder.h"
 #include "unit/zip_builder.h"
 
 using namespace torchvet;
@@ -30,15 +31,9 @@ std::string zip_of(std::initializer_list<const char*> names) {
 const std::string kMagic = "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."s;
 
 std::string tar_of(std::initializer_list<const char*> names) {
-  std::string out;
-  for (const std::string name : names) {
-    std::string header(512, '\0');
-    header.replace(0, name.size(), name);
-    header.replace(124, 11, "00000000003");
-    header.replace(257, 5, "ustar");
-    out += header + "abc" + std::string(509, '\0');
-  }
-  return out + std::string(1024, '\0');
+  TarBuilder tar;
+  for (const char* name : names) tar.add(name, "abc");
+  return tar.build();
 }
 
 }  // namespace

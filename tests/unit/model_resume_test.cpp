@@ -1,6 +1,7 @@
 // What tells a checkpoint that a run can go on from: names of keys and files, and folders.
 #include <algorithm>
 
+#include "model/deepspeed.h"
 #include "model/key_prefixes.h"
 #include "model/model_state.h"
 #include "model/resume.h"
@@ -85,6 +86,34 @@ TEST_CASE("a folder stands at trainer_state.json, or at what is left of it") {
   CHECK(folder_anchor({"model.safetensors", "optimizer.bin"}) == "");
   CHECK(folder_anchor({"model.safetensors", "training_args.bin", state}) == "");
   CHECK(folder_anchor({"random_states_0.pkl"}) == "");
+}
+
+TEST_CASE("files of DeepSpeed are told by their names") {
+  const auto zero = deepspeed_file("bf16_zero_pp_rank_12_mp_rank_03_optim_states.pt");
+  REQUIRE(zero);
+  CHECK(zero->holds_optimizer);
+  CHECK(zero->rank == 12u);
+  CHECK(zero->before == "bf16_zero_pp_rank_");
+  CHECK(zero->after == "_mp_rank_03_optim_states.pt");
+  CHECK(zero->model_rank == "03");
+  for (const char* model :
+       {"mp_rank_00_model_states.pt", "zero_pp_rank_0_mp_rank_00_model_states.pt",
+        "layer_03-model_00-model_states.pt", "layer_0_expert_7_mp_rank_00_model_states.pt"}) {
+    REQUIRE(deepspeed_file(model));
+    CHECK_FALSE(deepspeed_file(model)->holds_optimizer);
+  }
+  CHECK(deepspeed_file("expp_rank_0_mp_rank_00_optim_states.pt")->holds_optimizer);
+  for (const char* other : {"", "mp_rank_model_states.pt", "mp_rank_00_optim_states.pt",
+                            "mp_rank_00_model_states.pt.tmp", "zero_pp_rank_0_model_states.pt",
+                            "zero_pp_rank_9999999999_mp_rank_00_optim_states.pt", "model_states.pt",
+                            "layer_0.pt", "x_mp_rank_00_model_states.pt"}) {
+    CHECK_FALSE(deepspeed_file(other));
+  }
+  CHECK(folder_anchor({"mp_rank_01_model_states.pt", "mp_rank_00_model_states.pt",
+                       "zero_pp_rank_0_mp_rank_00_optim_states.pt"}) ==
+        "mp_rank_00_model_states.pt");
+  CHECK(folder_anchor({"zero_pp_rank_1_mp_rank_00_optim_states.pt"}) ==
+        "zero_pp_rank_1_mp_rank_00_optim_states.pt");
 }
 
 TEST_CASE("parts of a folder may lie in folders of their own") {

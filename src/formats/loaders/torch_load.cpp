@@ -13,6 +13,7 @@
 
 #include "core/checked.h"
 #include "formats/loaders/weights_only.h"
+#include "formats/tar.h"
 #include "formats/zip.h"
 
 namespace torchvet {
@@ -279,42 +280,12 @@ std::optional<LoadOutcome> StreamStorages::fill(const RestrictedUnpickler& keys,
   return std::nullopt;
 }
 
-/// Whether Python's tarfile opens it; nothing when that is not decided. A block of zeros is the end
-/// of an archive, and at its begin that of an empty one.
-std::optional<bool> opens_as_tar(ByteView file) {
-  constexpr std::size_t kBlock = 512, kSumAt = 148, kSumLength = 8, kTypeAt = 156;
-  if (file.size() < kBlock) return false;
-  const std::string_view block = file.text().substr(0, kBlock);
-  if (block.find_first_not_of('\0') == std::string_view::npos) return true;
-  std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < kBlock; ++i) {
-    const bool in_sum = i >= kSumAt && i < kSumAt + kSumLength;
-    sum += in_sum ? std::uint8_t{' '} : static_cast<std::uint8_t>(block[i]);
-  }
-  std::string_view field = block.substr(kSumAt, kSumLength);
-  field = field.substr(0, field.find('\0'));
-  field.remove_prefix(std::min(field.find_first_not_of(" \t\n\v\f\r"), field.size()));
-  std::uint64_t recorded = 0;
-  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), recorded, 8);
-  const std::string_view rest(end, static_cast<std::size_t>(field.data() + field.size() - end));
-  const bool number =
-      error == std::errc() && rest.find_first_not_of(" \t\n\v\f\r") == std::string_view::npos;
-  if (!number || recorded != sum) {
-    // Other spellings of the sum, which no tar of torch has.
-    if (!number && !field.empty() && static_cast<std::uint8_t>(field.front()) >= 0x80)
-      return std::nullopt;
-    return false;
-  }
-  const char type = block[kTypeAt];
-  return type == '0' || type == '\0' || type == '5' ? std::optional(true) : std::nullopt;
-}
-
 /// The number of the first pickle of a stream, as it lies in LONG1.
 constexpr std::string_view kMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 constexpr std::int64_t kProtocol = 1001;
 
 LoadOutcome load_stream(ByteView file, TorchRelease release, const Limits& limits) {
-  const std::optional<bool> tar = opens_as_tar(file);
+  const std::optional<bool> tar = opens_as_tar(file, limits);
   if (!tar) return LoadOutcome::undecided("it may be a tar archive");
   if (*tar) {
     return LoadOutcome::fails(

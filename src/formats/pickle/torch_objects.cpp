@@ -45,6 +45,7 @@ class Resolver {
   void resolve_persistent(ObjectId id);
   void resolve_call(ObjectId id);
   void resolve_rebuild(ObjectId id, const std::string& name);
+  void resolve_variable(ObjectId id, bool parameter);
   void resolve_encoded_bytes(ObjectId id);
   void resolve_numpy_scalar(ObjectId id);
   void resolve_set(ObjectId id, bool frozen);
@@ -133,6 +134,8 @@ void Resolver::resolve_call(ObjectId id) {
   if (name.empty()) return;
   if (is_rebuild_function(name)) {
     resolve_rebuild(id, name);
+  } else if (name == "torch.nn.parameter.Parameter" || name == "torch.autograd.variable.Variable") {
+    resolve_variable(id, name == "torch.nn.parameter.Parameter");
   } else if (name == "_codecs.encode") {
     resolve_encoded_bytes(id);
   } else if (name == "numpy._core.multiarray.scalar" || name == "numpy.core.multiarray.scalar") {
@@ -163,6 +166,26 @@ void Resolver::resolve_rebuild(ObjectId id, const std::string& name) {
   const ObjectId state = tree_.as<Object::Call>(id)->state;
   if (state != kNoObject) artifact_.tensors[*tensor].parts.emplace_back("", state);
   tree_.at(id).value = Object::TensorRef{*tensor};
+}
+
+/// Before 0.4 a parameter was a variable around a tensor: `Parameter(tensor)` with the state
+/// (requires_grad, volatile, hooks), or, older, `Parameter()` with (tensor, gradient, hooks,
+/// requires_grad, volatile), which `torch.Tensor.__setstate__` still takes.
+void Resolver::resolve_variable(ObjectId id, bool parameter) {
+  constexpr std::size_t kNewer = 3, kOlder = 5, kRequiresGrad = 3;
+  const Object::Call& call = *tree_.as<Object::Call>(id);
+  const std::span<const ObjectId> arguments = arguments_of(tree_, call.arguments);
+  const std::span<const ObjectId> state = arguments_of(tree_, call.state);
+  const bool older = state.size() == kOlder;
+  if (!older && (state.size() != kNewer || arguments.empty())) return;
+  const Object::TensorRef* data =
+      tree_.as<Object::TensorRef>(older ? state.front() : arguments.front());
+  const std::optional<bool> gradient = boolean_of(tree_, state[older ? kRequiresGrad : 0]);
+  if (!data || !gradient) return;
+  Tensor& tensor = artifact_.tensors[data->tensor];
+  tensor.is_parameter = tensor.is_parameter || parameter;
+  tensor.requires_grad = *gradient;
+  tree_.at(id).value = Object::TensorRef{data->tensor};
 }
 
 /// Protocol 2 has no opcode for bytes: they are written as `_codecs.encode(text, 'latin1')`, text
