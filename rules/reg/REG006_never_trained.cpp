@@ -42,7 +42,8 @@ loading called missing. If it is not needed, delete it.
 
 ## Limits
 A warning takes proof that the file was trained: an optimizer that took at least ten steps, or norm
-layers that moved. Without it, a note; one note for the whole file when most of its matrices are untouched, as in
+layers that moved. Without it, a note, as where SGD holds a gradient of the parameter, for it counts no steps and may
+have taken a few that are lost in rounding; one note for the whole file when most of its matrices are untouched, as in
 a file saved before training, and nothing for a toy model (fewer than 4096 untouched numbers). A norm
 layer is reported alone only where others moved. Parameters that are frozen while others learn are a
 note.
@@ -90,7 +91,15 @@ std::string text_of(const Artifact& artifact, const MarkedParameter& parameter) 
                           mark.tested);
     }
   }
-  if (parameter.no_gradient) text += "; the optimizer says that no gradient reached it";
+  switch (parameter.gradient) {
+    case GradientWitness::kSilent: break;
+    case GradientWitness::kNone: text += "; the optimizer says that no gradient reached it"; break;
+    case GradientWitness::kReached:
+    case GradientWitness::kReachedUncounted:
+      text += "; the optimizer holds a gradient of it: its steps were lost in rounding or had a "
+              "learning rate of 0, or these are not the weights that it stepped";
+      break;
+  }
   return text;
 }
 
@@ -107,6 +116,12 @@ struct Untouched {
   [[nodiscard]] bool all_frozen() const {
     return std::all_of(parameters.begin(), parameters.end(),
                        [](const MarkedParameter* parameter) { return parameter->frozen; });
+  }
+  /// By an optimizer that may have taken but a few small steps.
+  [[nodiscard]] bool all_reached() const {
+    return std::all_of(parameters.begin(), parameters.end(), [](const MarkedParameter* parameter) {
+      return parameter->gradient == GradientWitness::kReachedUncounted;
+    });
   }
 };
 
@@ -130,7 +145,8 @@ std::vector<Untouched> untouched_modules(const TrainingMarks& marks) {
 Finding module_finding(const Artifact& artifact, const StateDict& state, const TrainingMarks& marks,
                        const Untouched& module) {
   Finding finding;
-  finding.severity = marks.trained && !module.all_frozen() ? Severity::kWarning : Severity::kNote;
+  const bool sure = marks.trained && !module.all_frozen() && !module.all_reached();
+  finding.severity = sure ? Severity::kWarning : Severity::kNote;
   finding.confidence =
       marks.trained && module.any_drawn() ? Confidence::kHigh : Confidence::kMedium;
   if (module.parameters.size() == 1) {

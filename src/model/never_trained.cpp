@@ -11,7 +11,6 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "model/optimizer_evidence.h"
 #include "model/weights.h"
@@ -125,7 +124,7 @@ void want_training_marks(const Artifact& artifact, ValuePlan& plan) {
   }
   for (const OptimizerState& optimizer : artifact.optimizers) {
     for (const OptimizerEntry& entry : optimizer.state) {
-      if (const auto slot = second_moment_of(entry)) plan.items.push_back({*slot, kMoments});
+      if (const auto slot = gradient_trace_of(entry)) plan.items.push_back({*slot, kMoments});
       if (entry.step_tensor) plan.items.push_back({*entry.step_tensor, kMoments});
     }
   }
@@ -133,7 +132,7 @@ void want_training_marks(const Artifact& artifact, ValuePlan& plan) {
 
 TrainingMarks training_marks(const Artifact& artifact, const StateDict& state) {
   TrainingMarks marks;
-  std::unordered_set<TensorId> unreached;
+  std::unordered_map<TensorId, GradientWitness> witnesses;
   const bool few_batches = saw_few_batches(artifact, state);
   bool just_begun = few_batches;
   for (const OptimizerState& optimizer : artifact.optimizers) {
@@ -144,8 +143,12 @@ TrainingMarks training_marks(const Artifact& artifact, const StateDict& state) {
     just_begun = just_begun || (!long_enough && !optimizer.state.empty());
     for (const UnreachedGroup& group : evidence.groups) {
       for (const UnreachedParameter& parameter : group.parameters) {
-        unreached.insert(parameter.entry.tensor);
+        witnesses[parameter.entry.tensor] = GradientWitness::kNone;
       }
+    }
+    for (const ReachedParameter& parameter : evidence.reached) {
+      witnesses[parameter.tensor] = parameter.counts_steps ? GradientWitness::kReached
+                                                           : GradientWitness::kReachedUncounted;
     }
   }
   const bool some_learn = std::any_of(
@@ -159,8 +162,10 @@ TrainingMarks training_marks(const Artifact& artifact, const StateDict& state) {
     const TrainingMark mark =
         norm != norms.end() ? mark_of_norm(artifact, norm->second) : mark_of_draw(tensor);
     if (mark == TrainingMark::kUnknown) continue;
+    const auto witness = witnesses.find(entry.tensor);
     marks.parameters.push_back(
-        {entry, mark, some_learn && !tensor.requires_grad, unreached.contains(entry.tensor)});
+        {entry, mark, some_learn && !tensor.requires_grad,
+         witness == witnesses.end() ? GradientWitness::kSilent : witness->second});
     if (tensor.shape.size() >= 2) {
       marks.drawn_matrices += mark == TrainingMark::kDrawn ? 1 : 0;
       marks.drawn_elements += mark == TrainingMark::kDrawn ? tensor.values->count : 0;

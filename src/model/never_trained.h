@@ -15,11 +15,19 @@ enum class TrainingMark : std::uint8_t {
   kDefault,  ///< of a norm layer: weight all 1 and bias all 0, exactly
 };
 
+/// What an optimizer in the same file says of a parameter's gradients.
+enum class GradientWitness : std::uint8_t {
+  kSilent,
+  kNone,              ///< it lists the parameter, and no gradient ever reached it
+  kReached,           ///< it counts steps, and what it keeps of the gradients is not 0
+  kReachedUncounted,  ///< the same of an optimizer that counts no steps: it may have taken but a few
+};
+
 struct MarkedParameter {
   StateEntry entry;
   TrainingMark mark = TrainingMark::kUnknown;
-  bool frozen = false;       ///< takes no gradient, while others of the model do
-  bool no_gradient = false;  ///< an optimizer lists it, and no gradient ever reached it
+  bool frozen = false;  ///< takes no gradient, while others of the model do
+  GradientWitness gradient = GradientWitness::kSilent;
 };
 
 /// The parameters of one model that were marked.

@@ -26,6 +26,20 @@ bool unreached(const Artifact& artifact, const OptimizerEntry* entry) {
   return is_adagrad(*entry) || !step || *step >= kFewestSteps;
 }
 
+std::optional<TensorId> slot_of(const OptimizerEntry& entry, std::string_view name) {
+  for (const auto& [slot, tensor] : entry.slots) {
+    if (slot == name) return tensor;
+  }
+  return std::nullopt;
+}
+
+bool holds_a_trace(const Artifact& artifact, const OptimizerEntry& entry) {
+  const std::optional<TensorId> trace = gradient_trace_of(entry);
+  if (!trace) return false;
+  const std::optional<ValueFacts>& values = artifact.tensors[*trace].values;
+  return values && (values->computed & kMoments) != 0 && values->numbers > 0 && !all_zero(values);
+}
+
 /// L-BFGS takes all parameters for one vector, and keeps its state under the first.
 bool is_of_all(const OptimizerEntry& entry) {
   return std::find(entry.others.begin(), entry.others.end(), "func_evals") != entry.others.end();
@@ -52,11 +66,14 @@ void group_by_module(const std::vector<std::pair<const AlignedParameter*, bool>>
 
 std::optional<TensorId> second_moment_of(const OptimizerEntry& entry) {
   for (const std::string_view name : {"exp_avg_sq", "square_avg", "sum"}) {
-    for (const auto& [slot, tensor] : entry.slots) {
-      if (slot == name) return tensor;
-    }
+    if (const std::optional<TensorId> slot = slot_of(entry, name)) return slot;
   }
   return std::nullopt;
+}
+
+std::optional<TensorId> gradient_trace_of(const OptimizerEntry& entry) {
+  const std::optional<TensorId> second = second_moment_of(entry);
+  return second ? second : slot_of(entry, "momentum_buffer");
 }
 
 std::optional<double> step_of(const Artifact& artifact, const OptimizerEntry& entry) {
@@ -77,7 +94,11 @@ GradientEvidence gradient_evidence(const Artifact& artifact, const OptimizerStat
     const bool is_unreached = unreached(artifact, listed.entry);
     evidence.unreached += is_unreached ? 1 : 0;
     evidence.unnamed += is_unreached && !listed.parameter ? 1 : 0;
-    if (listed.parameter) named.emplace_back(&listed, is_unreached);
+    if (!listed.parameter) continue;
+    named.emplace_back(&listed, is_unreached);
+    if (listed.entry && holds_a_trace(artifact, *listed.entry)) {
+      evidence.reached.push_back({listed.parameter->tensor, step_of(artifact, *listed.entry).has_value()});
+    }
   }
   const bool of_all = std::any_of(optimizer.state.begin(), optimizer.state.end(), is_of_all);
   if (evidence.unreached == evidence.listed || of_all) {

@@ -14,6 +14,10 @@ namespace torchvet {
 /// It is zero exactly when every gradient was.
 [[nodiscard]] std::optional<TensorId> second_moment_of(const OptimizerEntry& entry);
 
+/// The slot that a gradient other than 0 leaves a trace in: the second moment, or the
+/// `momentum_buffer` of SGD.
+[[nodiscard]] std::optional<TensorId> gradient_trace_of(const OptimizerEntry& entry);
+
 /// How many steps it took: the plain number, or what the stored tensor holds when it was read
 /// (`kMoments` of `step_tensor`).
 [[nodiscard]] std::optional<double> step_of(const Artifact& artifact, const OptimizerEntry& entry);
@@ -21,6 +25,12 @@ namespace torchvet {
 struct UnreachedParameter {
   StateEntry entry;
   bool zero_moments = false;  ///< it has state, but its second moments are all zero
+};
+
+/// A parameter whose slot of `gradient_trace_of` holds something other than 0.
+struct ReachedParameter {
+  TensorId tensor = 0;
+  bool counts_steps = false;  ///< SGD does not
 };
 
 /// Parameters that no gradient reached, together when they are all that the optimizer lists of one
@@ -37,6 +47,7 @@ struct GradientEvidence {
   std::uint64_t unreached = 0;         ///< of them without any gradient so far
   std::uint64_t unnamed = 0;           ///< of the unreached: the name cannot be told
   std::vector<UnreachedGroup> groups;  ///< the named ones
+  std::vector<ReachedParameter> reached;  ///< where values were computed
 };
 
 /// Which listed parameters never got a gradient: those without state while others have some, and,

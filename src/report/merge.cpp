@@ -11,7 +11,8 @@
 // A model with 32 equal blocks that has a defect in one has it in all, and 32 equal findings hide
 // the one that differs. Two findings are "the same" when their object paths become equal once one
 // number in them is blanked, and their messages too, once the path (or the path of the module that
-// holds the tensor) is blanked in those:
+// holds the tensor, or either as the model names it, without what leads to the model) is blanked in
+// those:
 //
 //   layers.0.fc.weight   "`layers.0.fc.weight` never received a gradient"
 //   layers.1.fc.weight   "`layers.1.fc.weight` never received a gradient"
@@ -62,18 +63,29 @@ std::string_view parent_of(std::string_view path) {
 }
 
 /// The message of a finding with its own path replaced; the parent's path too when it holds the
-/// number that varies, so that "module `layers.0`" merges like "`layers.0.weight`".
+/// number that varies, so that "module `layers.0`" merges like "`layers.0.weight`"; and what is left
+/// of either behind the first dots: "`layers.0.weight`" is what the model in `model.layers.0.weight`
+/// calls its tensor.
 std::string message_with(const Finding& finding, const Number& number, std::string_view with) {
-  const std::string& path = finding.where.object_path;
-  std::string blanked = path;
+  constexpr std::size_t kMostLeading = 4;
+  const std::string_view path = finding.where.object_path;
+  std::string blanked(path);
   blanked.replace(number.begin, number.length, with);
   std::string message = replace_all(finding.message, path, blanked);
-  const std::string_view parent = parent_of(path);
-  if (number.begin + number.length > parent.size()) return message;
-  std::string blanked_parent(parent);
-  blanked_parent.replace(number.begin, number.length, with);
-  return replace_all(std::move(message), fmt::format("`{}`", parent),
-                     fmt::format("`{}`", blanked_parent));
+  std::size_t begin = 0;
+  for (std::size_t leading = 0; leading <= kMostLeading && begin <= number.begin; ++leading) {
+    for (const std::string_view end_of : {path, parent_of(path)}) {
+      if (number.begin + number.length > end_of.size()) continue;
+      std::string part(end_of.substr(begin));
+      const std::string whole = fmt::format("`{}`", part);
+      part.replace(number.begin - begin, number.length, with);
+      message = replace_all(std::move(message), whole, fmt::format("`{}`", part));
+    }
+    const std::size_t dot = path.find('.', begin);
+    if (dot == std::string_view::npos) break;
+    begin = dot + 1;
+  }
+  return message;
 }
 
 using Key = std::tuple<FindingStatus, std::string_view, std::string_view, std::string_view,
