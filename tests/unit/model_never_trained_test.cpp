@@ -94,8 +94,8 @@ TEST_CASE("an optimizer proves training from its tenth step on") {
   for (OptimizerEntry& entry : artifact.optimizers.front().state) entry.step = 10;
   const TrainingMarks marks = marks_of(artifact);
   CHECK(marks.trained);
-  CHECK(marks.parameters.front().no_gradient);
-  CHECK_FALSE(marks.parameters.back().no_gradient);
+  CHECK(marks.parameters.front().gradient == GradientWitness::kNone);
+  CHECK_FALSE(marks.parameters.back().gradient == GradientWitness::kNone);
 }
 
 TEST_CASE("only one that is frozen among others that learn counts as frozen") {
