@@ -33,6 +33,7 @@
 #include "cli/output.h"
 #include "cli/scan.h"
 #include "cli/series_reader.h"
+#include "cli/shown_model.h"
 #include "core/escape.h"
 #include "engine/runner.h"
 #include "engine/series_report.h"
@@ -103,6 +104,10 @@ class Follow {
     if (!interrupted()) look();  // what came during the last pause
     ScannedSeries scanned;
     if (last_) scanned.series = builder_.series(last_->artifact);
+    if (last_ && settings_.show_models) {
+      files_[newest_].reported.model =
+          read_shown_model(last_->artifact, {}, settings_, reader_.deadline());
+    }
     for (auto& [path, file] : files_) {
       if (!file.why.empty() && !stamp_of(path)) continue;  // it was on its way to another name
       if (!file.why.empty()) file.reported.gaps.push_back({"file", file.why});
@@ -171,6 +176,7 @@ class Follow {
     reader_.add(*opened, last_.get(), step, builder_);
     file.reported = describe(input, opened->artifact);
     last_ = std::move(opened);
+    newest_ = input.path;
     last_news_ = Clock::now();
     tell();
   }
@@ -213,6 +219,7 @@ class Follow {
   const SeriesReader reader_;
   SeriesBuilder builder_;
   std::unique_ptr<Opened> last_;
+  std::string newest_;                 ///< path of `last_`
   std::map<std::string, File> files_;  ///< by path
   std::set<Stamp> taken_;              ///< of the checkpoints in the series
   std::map<Identity, std::size_t> said_;

@@ -4,8 +4,10 @@
 
 #include <exception>
 #include <set>
+#include <utility>
 
 #include "cli/parallel.h"
+#include "cli/shown_model.h"
 #include "core/digest.h"
 #include "engine/runner.h"
 #include "engine/suppress.h"
@@ -79,6 +81,18 @@ void Scanner::read_graphs(Artifact& artifact) {
   analyse_graphs(artifact);
 }
 
+std::optional<ReportedModel> Scanner::read_values(const std::vector<const Rule*>& rules,
+                                                  Artifact& artifact, Preparation& prepared) {
+  ValueWishes wishes;
+  if (!settings_.skip_values) wishes = plan_values(rules, artifact);
+  prepared.silent = std::move(wishes.silent);
+  prepared.values_read = !wishes.plan.items.empty() && !deadline_.over(artifact.gaps, "values");
+  if (!prepared.values_read) wishes.plan.items.clear();
+  if (settings_.show_models) return read_shown_model(artifact, wishes.plan, settings_, deadline_);
+  compute_values(artifact, wishes.plan, settings_.limits);
+  return std::nullopt;
+}
+
 void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
   ReportedArtifact& reported = checked.artifact;
   if (deadline_.over(reported.gaps, "file")) return;
@@ -99,14 +113,7 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
     read_graphs(artifact);
     prepared.graphs_read = !artifact.graphs.empty();
   }
-  if (!settings_.skip_values) {
-    ValueWishes wishes = plan_values(rules, artifact);
-    prepared.silent = std::move(wishes.silent);
-    if (!wishes.plan.items.empty() && !deadline_.over(artifact.gaps, "values")) {
-      compute_values(artifact, wishes.plan, settings_.limits);
-      prepared.values_read = true;
-    }
-  }
+  std::optional<ReportedModel> shown = read_values(rules, artifact, prepared);
   artifact.source.path = reported.path;
   if (artifact.source.sha256.empty() && asks_for_sha256(settings_.policy, reported.id)) {
     artifact.source.sha256 = sha256_hex(source->bytes().text());
@@ -119,6 +126,7 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
   reported.form = name_of(program_form(artifact));
   reported.unseen = unseen_by(rules, artifact);
   reported.skipped = skipped_by(rules, prepared);
+  reported.model = std::move(shown);
   never_green_unread(checked, artifact);
 }
 

@@ -8,6 +8,7 @@
 #include "cli/deadline.h"
 #include "cli/inputs.h"
 #include "cli/settings.h"
+#include "engine/runner.h"
 #include "engine/verdict.h"
 #include "graph/worker_client.h"
 #include "io/folder_names.h"
@@ -31,6 +32,9 @@ class Scanner {
   Checked check_one(const Input& input, Progress& progress);
   void analyse(const std::shared_ptr<Source>& source, Checked& checked);
   void read_graphs(Artifact& artifact);
+  /// The numbers that the rules ask about; and the model, when a report shows it.
+  std::optional<ReportedModel> read_values(const std::vector<const Rule*>& rules,
+                                           Artifact& artifact, Preparation& prepared);
 
   const Settings& settings_;
   Deadline deadline_;

@@ -8,6 +8,7 @@
 #include "cli/parallel.h"
 #include "cli/scan.h"
 #include "cli/series_reader.h"
+#include "cli/shown_model.h"
 #include "terminal/progress.h"
 
 namespace torchvet {
@@ -55,6 +56,7 @@ class SeriesScan {
   void follow(const SeriesOrder& order, const std::vector<std::size_t>& files, Progress& progress) {
     SeriesBuilder builder(order.text);
     std::unique_ptr<Opened> before_last, last;
+    std::size_t newest = 0;
     std::future<std::unique_ptr<Opened>> next;
     for (std::size_t place = 0; place < order.index.size(); ++place) {
       const std::size_t i = files[order.index[place]];
@@ -69,10 +71,16 @@ class SeriesScan {
         scanned_.artifacts[i] = describe(inputs_[i], opened->artifact);
         before_last = std::move(last);
         last = std::move(opened);
+        newest = i;
       }
       progress.end(scanned_.artifacts[i].size);
     }
-    if (last) scanned_.series = builder.series(last->artifact);
+    if (!last) return;
+    scanned_.series = builder.series(last->artifact);
+    if (settings_.show_models) {
+      scanned_.artifacts[newest].model =
+          read_shown_model(last->artifact, {}, settings_, reader_.deadline());
+    }
   }
 
   /// Lets go of a checkpoint that is done and opens the next while the numbers between the two are

@@ -231,6 +231,9 @@ Result<Settings> settings_of(const Options& options, bool series) {
   Result<std::vector<ReportTarget>> reports = make_reports(options);
   if (!reports) return tl::unexpected<Error>(reports.error());
   settings.reports = std::move(*reports);
+  settings.show_models =
+      std::any_of(settings.reports.begin(), settings.reports.end(),
+                  [](const ReportTarget& target) { return target.format->shows_models; });
   settings.color = *when_from_name(options.color);
   settings.progress = *when_from_name(options.progress);
   return settings;

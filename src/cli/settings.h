@@ -33,6 +33,7 @@ struct Settings {
   bool skip_values = false;  ///< read no weight bytes, whatever a rule wants
   Severity show = Severity::kNote;
   std::vector<ReportTarget> reports;  ///< always one to standard output
+  bool show_models = false;           ///< one of them shows the tensors of every artifact
   When color = When::kAuto;
   When progress = When::kAuto;
 };

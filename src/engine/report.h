@@ -8,6 +8,7 @@
 
 #include "core/limits.h"
 #include "engine/accepted.h"
+#include "engine/reported_model.h"
 #include "model/gap.h"
 #include "rule/rule.h"
 
@@ -48,6 +49,7 @@ struct ReportedArtifact {
   std::vector<ReportedUnseen> unseen;  ///< by the code of the rule
   std::vector<ReportedSkip> skipped;   ///< every other rule of the run looked at it
   std::string read_error;              ///< why the file could not be read at all; empty: it was
+  std::optional<ReportedModel> model;  ///< kept when a report was asked for that shows it
 };
 
 /// Whether a finding was accepted before. Only new ones count and gate.

@@ -2,6 +2,7 @@
 
 #include "report/github.h"
 #include "report/gitlab.h"
+#include "report/html.h"
 #include "report/json.h"
 #include "report/jsonl.h"
 #include "report/junit.h"
@@ -26,6 +27,7 @@ constexpr ReportFormat kFormats[] = {
     {"github", "annotations of GitHub Actions", github_report},
     {"gitlab", "Code Quality of GitLab", alike<gitlab_report>},
     {"markdown", "for the summary of a CI run", markdown_report},
+    {"html", "a page to look at, with the tensors of each model", html_report, true},
 };
 
 }  // namespace

@@ -16,6 +16,8 @@ struct ReportFormat {
   std::string_view summary;
   /// The whole report, ended by a newline. What machines read does not depend on the options.
   std::string (*write)(const Report& report, const TextOptions& options);
+  /// It shows the tensors and modules of every artifact, which the run keeps for it.
+  bool shows_models = false;
 };
 
 /// In the order in which people are told of them; the first one is the default.

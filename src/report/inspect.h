@@ -29,6 +29,9 @@ enum class Part : std::uint8_t {
 /// Entries of what a file says about itself that are printed: a header may hold a million.
 inline constexpr std::size_t kMaxMetadata = 20;
 
+/// "other", "parameter", "buffer", "constant", "attribute", "optimizer", "example-input".
+[[nodiscard]] std::string_view name_of(TensorRole role);
+
 /// What a file is, in a few numbers.
 struct Summary {
   struct Tensors {

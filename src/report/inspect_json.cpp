@@ -13,26 +13,6 @@ using Json = nlohmann::ordered_json;
 
 std::string text(std::string_view raw) { return to_utf8(raw); }
 
-std::string_view name_of(TensorRole role) {
-  switch (role) {
-    case TensorRole::kOther:
-      return "other";
-    case TensorRole::kParameter:
-      return "parameter";
-    case TensorRole::kBuffer:
-      return "buffer";
-    case TensorRole::kConstant:
-      return "constant";
-    case TensorRole::kAttribute:
-      return "attribute";
-    case TensorRole::kOptimizer:
-      return "optimizer";
-    case TensorRole::kExampleInput:
-      return "example-input";
-  }
-  return "other";
-}
-
 std::string_view name_of(Layout layout) {
   switch (layout) {
     case Layout::kStrided:
@@ -169,7 +149,7 @@ Json tensor_json(const Artifact& artifact, const Tensor& tensor) {
   for (const std::string& alias : tensor.aliases) aliases.push_back(text(alias));
   Json out = {{"path", text(tensor.object_path)},
               {"aliases", std::move(aliases)},
-              {"role", name_of(tensor.role)},
+              {"role", torchvet::name_of(tensor.role)},
               {"dtype", torchvet::name_of(tensor.dtype)},
               {"shape", tensor.shape},
               {"strides", tensor.strides},
@@ -299,6 +279,26 @@ Json loaders_part(const Artifact& artifact) {
 }
 
 }  // namespace
+
+std::string_view name_of(TensorRole role) {
+  switch (role) {
+    case TensorRole::kOther:
+      return "other";
+    case TensorRole::kParameter:
+      return "parameter";
+    case TensorRole::kBuffer:
+      return "buffer";
+    case TensorRole::kConstant:
+      return "constant";
+    case TensorRole::kAttribute:
+      return "attribute";
+    case TensorRole::kOptimizer:
+      return "optimizer";
+    case TensorRole::kExampleInput:
+      return "example-input";
+  }
+  return "other";
+}
 
 Json inspect_json(const Artifact& artifact, const std::vector<Part>& parts) {
   Json out = {{"path", text(artifact.source.path)}};

@@ -125,6 +125,10 @@ struct Group {
 
 }  // namespace
 
+MergedFinding unmerged(const ReportedFinding& finding) {
+  return {&finding, 1, {&finding}, finding.finding.where.object_path, finding.finding.message};
+}
+
 std::vector<MergedFinding> merge_repeated(std::span<const ReportedFinding* const> findings) {
   constexpr std::size_t kMostNumbers = 8;
   std::vector<std::vector<Number>> numbers;
@@ -151,8 +155,12 @@ std::vector<MergedFinding> merge_repeated(std::span<const ReportedFinding* const
       const std::string range = range_text(group.values);
       std::string path = finding.where.object_path;
       path.replace(number.begin, number.length, range);
-      merged[first] = MergedFinding{findings[first], group.members.size(), std::move(path),
+      merged[first] = MergedFinding{findings[first],
+                                    group.members.size(),
+                                    {},
+                                    std::move(path),
                                     message_with(finding, number, range)};
+      for (const std::size_t i : group.members) merged[first]->all.push_back(findings[i]);
     }
   }
   std::vector<MergedFinding> out;
@@ -160,8 +168,7 @@ std::vector<MergedFinding> merge_repeated(std::span<const ReportedFinding* const
     if (merged[i]) {
       out.push_back(std::move(*merged[i]));
     } else if (!taken[i]) {
-      const Finding& finding = findings[i]->finding;
-      out.push_back({findings[i], 1, finding.where.object_path, finding.message});
+      out.push_back(unmerged(*findings[i]));
     }
   }
   return out;

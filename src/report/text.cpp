@@ -201,7 +201,7 @@ std::vector<MergedFinding> displayed(const Report& report, const TextOptions& op
   if (!options.verbose) return merge_repeated(findings);
   std::vector<MergedFinding> all;
   for (const ReportedFinding* f : findings) {
-    all.push_back({f, 1, f->finding.where.object_path, f->finding.message});
+    all.push_back(unmerged(*f));
   }
   return all;
 }

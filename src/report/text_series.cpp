@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "core/escape.h"
+#include "report/series_choice.h"
 #include "report/sparkline.h"
 #include "report/text.h"
 #include "report/words.h"
@@ -21,36 +22,12 @@ constexpr std::size_t kMostLines = 8;  ///< sparklines, below the median's
 constexpr std::size_t kFewestIntervals = 2;
 constexpr std::size_t kWidestName = 40;
 constexpr std::size_t kNarrowestLine = 8, kWidestLine = 60;
-/// An update this many times that of the median, or its inverse, makes a tensor an outlier.
-constexpr double kOutlier = 5;
 
 /// Pads by what is seen, not by bytes.
 std::string padded(const std::string& text, std::size_t width) {
   const std::size_t wide = display_width(text);
   return wide >= width ? text : text + std::string(width - wide, ' ');
 }
-
-/// The folder that all of them lie in, with its slash; empty when there is none.
-std::string_view common_folder(const ReportedSeries& series) {
-  std::string_view common = series.intervals.front().from;
-  for (const ReportedInterval& interval : series.intervals) {
-    for (const std::string_view path :
-         {std::string_view(interval.from), std::string_view(interval.to)}) {
-      const auto [end, ignored] =
-          std::mismatch(common.begin(), common.end(), path.begin(), path.end());
-      common = common.substr(0, static_cast<std::size_t>(end - common.begin()));
-    }
-  }
-  return common.substr(0, common.rfind('/') + 1);
-}
-
-/// A tensor whose updates get a line.
-struct Chosen {
-  const ReportedTrack* track = nullptr;
-  double ratio = 1;  ///< to the median, in the interval in which the two are furthest apart
-
-  [[nodiscard]] double outlier() const { return std::max(ratio, 1 / ratio); }
-};
 
 class SeriesTable {
  public:
@@ -114,54 +91,15 @@ class SeriesTable {
     for (std::size_t i = tail; i < rows.size(); ++i) line(rows[i].step, rows[i].name, rows[i].rest);
   }
 
-  Chosen compared(const ReportedTrack& track) const {
-    Chosen most{&track};
-    for (std::size_t i = 0; i < track.updates.size(); ++i) {
-      const std::optional<double>& median = series_.intervals[i].median_update;
-      if (!median || !(*median > 0) || !(track.updates[i] > 0)) continue;
-      const Chosen here{&track, static_cast<double>(track.updates[i]) / *median};
-      if (std::isfinite(here.ratio) && here.outlier() > most.outlier()) most = here;
-    }
-    return most;
-  }
-
   /// The tensors to show, the most remarkable first: half of the room at most is for static ones
   /// when there are others.
-  std::vector<Chosen> choose() const {
-    std::vector<Chosen> moving, still;
-    for (const ReportedTrack& track : series_.tracks) {
-      if (track.mark == TrackMark::kStatic) {
-        still.push_back({&track});
-      } else if (track.parameter || track.mark != TrackMark::kNone) {
-        const Chosen one = compared(track);
-        if (one.outlier() >= kOutlier || track.mark != TrackMark::kNone) moving.push_back(one);
-      }
-    }
-    std::stable_sort(moving.begin(), moving.end(), [](const Chosen& a, const Chosen& b) {
-      return a.track->mark != b.track->mark ? a.track->mark > b.track->mark
-                                            : a.outlier() > b.outlier();
-    });
+  std::vector<RemarkableTrack> choose() const {
+    auto [moving, still] = remarkable_tracks(series_);
     const std::size_t kept = std::min(still.size(), lines_ - std::min(moving.size(), lines_ / 2));
     moving.resize(std::min(moving.size(), lines_ - kept));
     still.resize(kept);
     moving.insert(moving.end(), still.begin(), still.end());
     return moving;
-  }
-
-  std::string label_of(const Chosen& one) const {
-    const auto place = [&] { return name(series_.intervals[one.track->marked_in].to); };
-    switch (one.track->mark) {
-      case TrackMark::kStatic:
-        return "never moved";
-      case TrackMark::kReplaced:
-        return "replaced in " + place();
-      case TrackMark::kNotFinite:
-        return "not finite from " + place();
-      case TrackMark::kNone:
-        break;
-    }
-    return one.ratio > 1 ? fmt::format("up to {:.3g} x the median", one.ratio)
-                         : fmt::format("down to 1/{:.3g} of the median", 1 / one.ratio);
   }
 
   void write_lines() {
@@ -170,17 +108,17 @@ class SeriesTable {
       medians.push_back(interval.median_update ? static_cast<float>(*interval.median_update)
                                                : std::nanf(""));
     }
-    const std::vector<Chosen> chosen = choose();
+    const std::vector<RemarkableTrack> chosen = choose();
     SparkScale scale(options_.blocks);
     scale.include(medians);
     std::string_view heading = "median matrix";
     std::size_t wide = heading.size();
     std::vector<std::string> names, labels;
     std::size_t around = 8;  // spaces, and the widest label
-    for (const Chosen& one : chosen) {
+    for (const RemarkableTrack& one : chosen) {
       scale.include(one.track->updates);
       names.push_back(printed(one.track->name, kWidestName));
-      labels.push_back(label_of(one));
+      labels.push_back(label_of(series_, folder_, one));
       wide = std::max(wide, display_width(names.back()));
       around = std::max(around, 8 + display_width(labels.back()));
     }

@@ -192,7 +192,7 @@ class ExitCodes(Case):
         marks = {"json": '"exit_code": 130', "jsonl": '"exit_code":130', "junit": 'message="interrupted"',
                  "sarif": '"executionSuccessful": false', "gitlab": '"not-analysed"',
                  "github": "file=c.pt,line=1,title=not analysed::file: interrupted",
-                 "markdown": "## torchvet: INCOMPLETE"}
+                 "markdown": "## torchvet: INCOMPLETE", "html": 'class="verdict incomplete"'}
         with subprocess.Popen([TORCHVET, "check", "-j", "1", "a.pt", "b.pt", "c.pt",
                                *(f"--report={name}=report.{name}" for name in marks)], cwd=self.folder, start_new_session=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,

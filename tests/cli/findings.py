@@ -21,6 +21,12 @@ def formats() -> list[str]:
     return re.search(r"`none` is none of ([a-z, ]+)", said)[1].split(", ")
 
 
+def stored(name: str, content: bytes) -> bytes:
+    """What of a report can be made of a JSON report too: all but the tensors on the HTML page."""
+    models = rb'(?s)<section id="models".*?</section>\n'
+    return re.sub(models, b"", content) if name == "html" else content
+
+
 class Findings(Case):
     """`models/` has an error, a warning, a note, a gap, a merged finding, one that is suppressed, one
     that is in the baseline, and a program that hides something; `run/` is a series."""

@@ -9,6 +9,7 @@
 #include "engine/verdict.h"
 #include "formats/read.h"
 #include "io/source.h"
+#include "report/html.h"
 #include "report/json.h"
 #include "report/text.h"
 #include "rules/registry.h"
@@ -30,14 +31,32 @@ std::vector<const Rule*> rules_without_series() {
   return rules;
 }
 
-/// Nothing from the file may act on a terminal, and the JSON must be JSON.
-void check_reports(const Report& report) {
-  const std::string text = text_report(report, {.verbose = true, .statistics = true});
-  const bool harmless = std::none_of(text.begin(), text.end(), [](char c) {
+bool is_harmless(const std::string& text) {
+  return std::none_of(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7f;
   });
-  if (!harmless) give_up("the text report has a control byte in it");
+}
+
+std::size_t count_of(std::string_view what, std::string_view text) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++count;
+  return count;
+}
+
+/// Nothing from the file may act on a terminal or begin or end a script of the page, and the JSON
+/// must be JSON.
+void check_reports(const Report& report) {
+  if (!is_harmless(text_report(report, {.verbose = true, .statistics = true}))) {
+    give_up("the text report has a control byte in it");
+  }
   if (!nlohmann::json::accept(json_report(report))) give_up("the JSON report is no JSON");
+  const std::string page = html_report(report, {});
+  if (!is_harmless(page)) give_up("the HTML report has a control byte in it");
+  const std::size_t scripts = 1 + count_of("<details class=\"model\"", page);
+  if (count_of("<script", page) != scripts || count_of("</script", page) != scripts ||
+      count_of("<!--", page) != 0) {
+    give_up("the HTML report has a script that is not its own");
+  }
 }
 
 }  // namespace
@@ -62,6 +81,8 @@ Examined examine(const std::string& name, std::string bytes) {
   checked.artifact.gaps = artifact.gaps;
   const Examined result{artifact.format, artifact.faults.size(), artifact.gaps.size(),
                         checked.findings.size()};
+  compute_values(artifact, plan_of_shown(artifact), {});
+  checked.artifact.model = report_of(artifact);
   std::vector<Checked> all;
   all.push_back(std::move(checked));
   check_reports(judge(std::move(all), rules, {}));
