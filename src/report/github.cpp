@@ -19,8 +19,9 @@ struct Annotation {
   std::string file, title, text;
 };
 
-/// The part of a command after `::`, in which a line break would end it.
-std::string data(std::string_view text) {
+/// The part of a command after `::`, in which a line break would end it. (Called `data`, it would
+/// lose against std::data, which takes a std::string without a conversion.)
+std::string command_text(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (c == '%') {
@@ -37,9 +38,9 @@ std::string data(std::string_view text) {
 }
 
 /// A value in front of it, which a colon or a comma would end.
-std::string property(std::string_view text) {
+std::string command_property(std::string_view text) {
   std::string out;
-  for (const char c : data(text)) {
+  for (const char c : command_text(text)) {
     if (c == ':') {
       out += "%3A";
     } else if (c == ',') {
@@ -70,8 +71,8 @@ std::string text_of(const MergedFinding& merged) {
 void write_level(std::string_view level, const std::vector<Annotation>& all, std::string& out) {
   const std::size_t shown = all.size() > kMostOfALevel ? kMostOfALevel - 1 : all.size();
   for (std::size_t i = 0; i < shown; ++i) {
-    out += fmt::format("::{} file={},line=1,title={}::{}\n", level, property(all[i].file),
-                       property(all[i].title), data(all[i].text));
+    out += fmt::format("::{} file={},line=1,title={}::{}\n", level, command_property(all[i].file),
+                       command_property(all[i].title), command_text(all[i].text));
   }
   if (shown == all.size()) return;
   out += fmt::format("::{} title=torchvet::{} more of this level, which GitHub would not show\n",
