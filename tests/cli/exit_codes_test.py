@@ -309,15 +309,16 @@ class Reports(Case):
         self.assertEqual(list(report), [
             "$schema", "schema_version", "tool", "run", "outcome", "exit_code", "summary", "artifacts",
             "findings", "rules"])
-        self.assertEqual(report["schema_version"], "1.0")
+        self.assertEqual(report["schema_version"], "1.1")
         self.assertEqual(set(report["tool"]), {"name", "version", "libtorch"})
         self.assertEqual(report["tool"]["name"], "torchvet")
-        self.assertEqual(set(report["run"]), {"argv", "limits", "started", "duration_ms"})
+        self.assertEqual(set(report["run"]), {"argv", "limits", "fail_on", "reproducible", "started",
+                                              "duration_ms"})
         self.assertEqual(report["run"]["argv"], [TORCHVET, "check", "--json", str(ERROR), str(CLEAN)])
         self.assertEqual((report["outcome"], report["exit_code"]), ("fail", result.returncode))
         self.assertEqual(report["summary"], {
             "error": 1, "warning": 1, "note": 0, "suppressed": 0, "baselined": 0, "artifacts": 2,
-            "bytes": ERROR.stat().st_size + CLEAN.stat().st_size})
+            "hidden_by_confidence": 0, "bytes": ERROR.stat().st_size + CLEAN.stat().st_size})
         for artifact in report["artifacts"]:
             self.assertLessEqual({"path", "id", "size", "format", "parameters", "gaps"}, set(artifact))
         for finding in report["findings"]:
@@ -327,7 +328,8 @@ class Reports(Case):
             self.assertEqual(finding["status"], "new")
         self.assertEqual(len({finding["fingerprint"] for finding in report["findings"]}), 2)
         self.assertLessEqual({"REG009", "PKL004"}, {rule["code"] for rule in report["rules"]})
-        self.assertEqual(set(self.report("--reproducible", CLEAN)["run"]), {"argv", "limits"})
+        self.assertEqual(set(self.report("--reproducible", CLEAN)["run"]),
+                         {"argv", "limits", "fail_on", "reproducible"})
 
     def test_json_to_a_file_is_that_of_standard_output(self):
         out = self.expect(1, "check", ERROR, "--report", "json=r.json", "--color", "always")
