@@ -53,6 +53,12 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
         if (fault.error.code == ErrorCode::kShardMissing) return "the shard is missing";
         return folder ? "the file is something else" : "the shard is something else";
       });
+  if (artifact.format == Format::kCheckpointPointer) {
+    for (Finding& finding : findings) {
+      finding.why = "a run that goes on from here does not find its checkpoint";
+      finding.help = "copy the folder to the file, or write the name of one that is there into it";
+    }
+  }
   for (Finding& finding :
        findings_of_faults(artifact, kNoIndex, [](const std::string&, const Fault&) {
          return "the index of the shards is missing";

@@ -61,10 +61,9 @@ void read_checkpoint_pointer(const std::shared_ptr<Source>& source, const ReadOp
   }
   if (count > kShown) others += " and " + std::to_string(count - kShown) + " more";
   artifact.add_contradiction(
-      named,
-      {ErrorCode::kShardMissing, 0,
-       "`latest` names the folder " + named + ", which is not beside it; " +
-           (others.empty() ? std::string("no other of its kind is there") : others + " are")});
+      named, {ErrorCode::kShardMissing, 0,
+              "`latest` names the folder " + named + ", which is not beside it; " +
+                  (others.empty() ? std::string("none of its kind is") : "there are: " + others)});
 }
 
 }  // namespace torchvet

@@ -31,12 +31,14 @@ bool is_metadata_of_rank(std::string_view name) {
 
 bool is_part(std::string_view name) { return name.size() > kPart.size() && name.ends_with(kPart); }
 
-/// Whether metadata beside a part say what is in it.
+/// Whether a file is the metadata that say what is in a part.
+bool describes(std::string_view file, std::string_view part) {
+  return file == kMetadata || (is_metadata_of_rank(file) && rank_of(file) == rank_of(part));
+}
+
 bool is_described(std::string_view part, const std::vector<std::string>& files) {
-  const std::optional<std::string_view> rank = rank_of(part);
-  return std::any_of(files.begin(), files.end(), [&](const std::string& file) {
-    return file == kMetadata || (is_metadata_of_rank(file) && rank_of(file) == rank);
-  });
+  return std::any_of(files.begin(), files.end(),
+                     [&](const std::string& file) { return describes(file, part); });
 }
 
 }  // namespace
@@ -84,10 +86,9 @@ void read_dcp_parts(const std::shared_ptr<Source>& source, const ReadOptions&, A
   if (files.empty()) files = {name};  // standard input
   const bool described = is_described(name, files);
   for (std::string& file : files) {
-    const bool metadata =
-        is_dcp_metadata_name(file) ||
-        (file.ends_with(kUnfinished) &&
-         is_dcp_metadata_name(std::string_view(file).substr(0, file.size() - kUnfinished.size())));
+    std::string_view finished = file;
+    if (finished.ends_with(kUnfinished)) finished.remove_suffix(kUnfinished.size());
+    const bool metadata = describes(finished, name);
     if (!metadata && !is_part(file)) continue;
     const Result<std::shared_ptr<Source>> beside =
         file == name ? Result<std::shared_ptr<Source>>(source) : source->sibling(file);

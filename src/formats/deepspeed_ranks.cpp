@@ -29,23 +29,24 @@ std::uint64_t largest(const ObjectTree& tree, ObjectId id) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(most, 0));
 }
 
-Count count_of(const std::vector<std::pair<ObjectId, ObjectId>>& parts, const ObjectTree& tree) {
+Count count_of(const FileContents& models, const FileContents& optimizers,
+               const ObjectTree& tree) {
   Count count;
   const auto take = [&](ObjectId id, const char* key) {
     const std::uint64_t ranks = largest(tree, id);
     if (ranks > count.ranks) count = {ranks, key};
   };
-  for (const auto& [name, part] : parts) {
+  for (const auto& [name, part] : optimizers) {
     take(tree.get(tree.get(part, "optimizer_state_dict"), "partition_count"), "partition_count");
   }
   if (count.ranks > 0) return count;
-  for (const auto& [name, part] : parts) take(tree.get(part, "dp_world_size"), "dp_world_size");
+  for (const auto& [name, part] : models) take(tree.get(part, "dp_world_size"), "dp_world_size");
   return count;
 }
 
 }  // namespace
 
-void check_deepspeed_ranks(const std::vector<std::pair<ObjectId, ObjectId>>& parts,
+void check_deepspeed_ranks(const FileContents& models, const FileContents& optimizers,
                            Artifact& artifact) {
   std::map<std::pair<std::string, std::string>, std::set<std::uint64_t>> families;
   std::set<std::string> with_model, with_optimizer;  // ranks of model parallelism
@@ -57,7 +58,7 @@ void check_deepspeed_ranks(const std::vector<std::pair<ObjectId, ObjectId>>& par
     (file->holds_optimizer ? with_optimizer : with_model).insert(file->model_rank);
     pipeline = pipeline || file->model_rank.empty();
   }
-  const Count count = count_of(parts, artifact.objects);
+  const Count count = count_of(models, optimizers, artifact.objects);
   FaultList faults(artifact, "");
   for (const auto& [name, present] : families) {
     // A count from a file is bounded by what is there: beyond that, nobody reads on.

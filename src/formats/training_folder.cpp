@@ -23,6 +23,7 @@
 #include "formats/pickle/torch_objects.h"
 #include "formats/reader.h"
 #include "formats/safetensors.h"
+#include "model/deepspeed.h"
 #include "model/resume.h"
 
 namespace torchvet {
@@ -87,7 +88,8 @@ class FolderReader {
   Artifact& artifact_;
   const ZipDirectory no_zip_;
   NestedFiles nested_;
-  Object::Dict parts_;  ///< what each file holds, by its name without the ending
+  Object::Dict parts_;       ///< what each file holds, by its name without the ending
+  Object::Dict flat_parts_;  ///< the same of files that hold no parameters of the model
 };
 
 std::shared_ptr<Source> FolderReader::open(const std::string& file) {
@@ -148,7 +150,11 @@ void FolderReader::read_torch(const std::string& file) {
   name_tensors(artifact_, root, key, options_.limits);
   Object text;
   text.value = key;
-  parts_.items.emplace_back(artifact_.objects.add(std::move(text)), root);
+  const ObjectId name = artifact_.objects.add(std::move(text));
+  // What ZeRO keeps are flat parts of all parameters together, which no rule may compare with these.
+  const std::optional<DeepspeedFile> deepspeed = deepspeed_file(file);
+  const bool flat = deepspeed && deepspeed->rank && deepspeed->holds_optimizer;
+  (flat ? flat_parts_ : parts_).items.emplace_back(name, root);
 }
 
 /// The other files, of which only the names say something.
@@ -171,7 +177,7 @@ void FolderReader::read() {
   if (weights && !has_several_models(files)) read_weights(*weights);
   for (const std::string& file : torch_parts(files)) read_torch(file);
   list_others(files);
-  check_deepspeed_ranks(parts_.items, artifact_);
+  check_deepspeed_ranks(parts_.items, flat_parts_.items, artifact_);
   Object whole;
   whole.value = std::move(parts_);
   describe_objects(artifact_, artifact_.objects.add(std::move(whole)));

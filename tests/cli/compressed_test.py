@@ -36,7 +36,9 @@ class Compressed(Case):
     def inspected(self, path: pathlib.Path) -> dict:
         run = self.run_program("inspect", "--what", "tensors,pickle,members", "--digests", "--format", "json", path)
         self.assertIn(run.returncode, (0, 3), run.stderr)
-        return json.loads(run.stdout)
+        said = json.loads(run.stdout)
+        del said["path"]
+        return said
 
     def findings(self, path: pathlib.Path) -> tuple[int, list]:
         run = self.run_program("check", "--isolated", "--json", path)

@@ -26,7 +26,7 @@ SOURCE = textwrap.dedent("""
             super().__init__()
             self.body = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU())
             self.head = nn.Linear(6, 2)
-            self.scale = torch.ones(2)
+            self.register_buffer("scale", torch.ones(2))
 
         def forward(self, x):
             return self.head(self.body(x)) * self.scale
