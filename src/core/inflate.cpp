@@ -116,7 +116,8 @@ std::optional<std::uint64_t> InflateStream::inflate_into(std::uint8_t* to, std::
   return size - zlib.avail_out;
 }
 
-/// The next window. False at the end of the promised bytes as well, without an error.
+/// The next window, which ends where the stream does. False when there is nothing more, with an error
+/// unless it is the end of the promised bytes.
 bool InflateStream::refill() {
   if (error_ || end_ == size_) return false;
   if (window_.empty()) window_.resize(static_cast<std::size_t>(std::min(size_, kWindowBytes)));
@@ -125,8 +126,10 @@ bool InflateStream::refill() {
   const std::optional<std::uint64_t> written = inflate_into(window_.data(), wanted);
   if (!written) return broken("the deflated stream is broken");
   end_ += *written;
-  if (*written == wanted) return true;
-  return broken(state_->ended ? "the deflated stream ends" : "the deflated bytes end");
+  if (*written < wanted) {
+    broken(state_->ended ? "the deflated stream ends" : "the deflated bytes end");
+  }
+  return *written > 0;
 }
 
 bool InflateStream::read_on(std::uint64_t at, std::uint64_t size, std::uint8_t* to) {

@@ -59,19 +59,22 @@ bool knows(const Rule* rule, ErrorCode code) {
 
 TEST_CASE("the codes are listed to their end") {
   const std::vector<ErrorCode> codes = every_code();
-  CHECK(codes.size() > 70);
+  REQUIRE_FALSE(codes.empty());
   CHECK(codes.back() == ErrorCode::kGraphRefused);
 }
 
 TEST_CASE("a fault of any code in any format is a finding or a gap") {
   for (const Format format : every_format()) {
     Artifact healthy = sound(format);
-    const std::size_t before = found_by(all_rules(), healthy).size() + healthy.gaps.size();
+    found_by(all_rules(), healthy);
     for (const ErrorCode code : every_code()) {
       INFO(name_of(format) << ", " << name_of(code));
       Artifact contradiction = contradictory(format, code);
       const std::vector<Finding> findings = found_by(all_rules(), contradiction);
-      CHECK(findings.size() + contradiction.gaps.size() > before);
+      const bool found = std::any_of(findings.begin(), findings.end(), [&](const Finding& one) {
+        return knows(one.rule, code);
+      });
+      CHECK((found || contradiction.gaps.size() > healthy.gaps.size()));
       Artifact fault = sound(format);
       fault.add_fault("data.pkl", {code, 17, "it is cut off"});
       found_by(all_rules(), fault);

@@ -63,9 +63,9 @@ const Tensor& tensor_at(const Artifact& artifact, const std::string& path) {
 TEST_CASE("Bytecode for the lite interpreter: the pickle is read, its instructions are a gap") {
   const std::string bytecode =
       "(I8\n(V__torch__.Net.forward\n((Vinstructions\n((VRET\nI0\nI0\nttt(Vconstants\n(" +
-      tensor("0", "9") + "tttcposix\nsystem\n(Vtrue\ntRt.";
+      tensor("0", "9") + "ttttcposix\nsystem\n(Vtrue\ntRt.";
   ZipBuilder zip;
-  zip.add("net/data.pkl", object("__torch__", "Net", "Vweight\n" + tensor("0", "1")))
+  zip.add("net/data.pkl", object("__torch__", "Net", "Vweight\n" + tensor("0", "1")) + ".")
       .add("net/data/0", std::string(16, '\0'))
       .add("net/constants.pkl", "(t.")
       .add("net/constants/0", std::string(16, '\0'))
