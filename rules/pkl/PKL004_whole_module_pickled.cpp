@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "model/pickle_reports.h"
 #include "rule/rule.h"
 
 namespace torchvet::rules {
@@ -73,10 +74,7 @@ std::string listed(const Names& names) {
 }
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
-  const bool pickled =
-      artifact.format == Format::kTorchZip || artifact.format == Format::kTorchLegacy ||
-      artifact.format == Format::kTorchTar || artifact.format == Format::kRawPickle;
-  if (!pickled || artifact.pickles.empty()) return {};
+  if (!holds_whole_module(artifact)) return {};
 
   std::map<std::string_view, Names> needed;
   Names torch_classes;
@@ -89,7 +87,7 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
 
   std::vector<Finding> findings;
   for (const Module& module : artifact.modules) {
-    if (module.parent || module.registration != Registration::kRegistered) continue;
+    if (!is_pickled_whole(module)) continue;
     Finding finding;
     finding.severity = Severity::kWarning;
     finding.where.member = artifact.pickles.front().name;

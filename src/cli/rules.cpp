@@ -23,6 +23,8 @@ std::string_view name_of(Needs needs) {
       return "values";
     case Needs::kSeries:
       return "series";
+    case Needs::kLoaders:
+      return "loaders";
   }
   return "structure";
 }

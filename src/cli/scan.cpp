@@ -102,11 +102,15 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
     const std::lock_guard lock(worker_mutex_);
     worker_.start_early();
   }
-  Artifact artifact = read_artifact(source, {.limits = settings_.limits,
-                                             .graphs = wants_graph,
-                                             .digest = settings_.digest,
-                                             .loaders_of = std::nullopt,
-                                             .folders = &folders_});
+  ReadOptions reading = {.limits = settings_.limits,
+                         .graphs = wants_graph,
+                         .digest = settings_.digest,
+                         .loaders_of = std::nullopt,
+                         .folders = &folders_};
+  if (needs_loaders(rules)) {
+    reading.loaders_of = release_from_text(settings_.intent.target_torch).value_or(kNewestTorch);
+  }
+  Artifact artifact = read_artifact(source, reading);
   Preparation prepared;
   prepared.has_program = artifact.script || !artifact.graphs.empty();
   if (wants_graph && prepared.has_program && !deadline_.over(artifact.gaps, "graphs")) {

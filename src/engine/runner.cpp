@@ -68,6 +68,11 @@ bool needs_graph(std::span<const Rule* const> rules) {
                      [](const Rule* rule) { return rule->needs == Needs::kGraph; });
 }
 
+bool needs_loaders(std::span<const Rule* const> rules) {
+  return std::any_of(rules.begin(), rules.end(),
+                     [](const Rule* rule) { return rule->needs == Needs::kLoaders; });
+}
+
 ValueWishes plan_values(std::span<const Rule* const> rules, Artifact& artifact) {
   ValueWishes wishes;
   std::map<TensorId, Quantities> wanted;

@@ -12,6 +12,9 @@ namespace torchvet {
 /// The dearest thing that some of the rules need.
 [[nodiscard]] bool needs_graph(std::span<const Rule* const> rules);
 
+/// Whether some of the rules read what is predicted of torch's loaders.
+[[nodiscard]] bool needs_loaders(std::span<const Rule* const> rules);
+
 /// What rules want to know about the numbers of an artifact.
 struct ValueWishes {
   ValuePlan plan;                   ///< the union, sorted by tensor, each tensor once

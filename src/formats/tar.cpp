@@ -46,14 +46,25 @@ enum class Number : std::uint8_t { kRead, kNone, kOtherSpelling };
 Number number_of(std::string_view block, Field field, std::uint64_t& value) {
   constexpr std::string_view kBlanks = " \t\n\v\f\r";
   const std::string_view all = field_of(block, field);
-  if (static_cast<unsigned char>(all.front()) >= 0x80) return Number::kOtherSpelling;  // base 256
+  const unsigned char lead = static_cast<unsigned char>(all.front());
+  if (lead == 0x80 || lead == 0xff) {  // base 256, in which 0xff leads negative numbers
+    if (all.size() > sizeof(value)) return Number::kOtherSpelling;
+    value = 0;
+    for (const char c : all.substr(1)) value = value << 8 | static_cast<unsigned char>(c);
+    if (lead == 0xff) value = UINT64_MAX;  // which is no sum of a block
+    return Number::kRead;
+  }
+  if (lead > 0x80) return Number::kNone;
   std::string_view digits = text_of(block, field);
   value = 0;
   const std::size_t first = digits.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return Number::kRead;
   digits = digits.substr(first, digits.find_last_not_of(kBlanks) - first + 1);
   // What Python's int() takes besides digits.
-  if (digits.find_first_of("+-_oO") != std::string_view::npos) return Number::kOtherSpelling;
+  if (digits.find_first_of("+-_oO") != std::string_view::npos) {
+    const bool may_be = digits.find_first_not_of("01234567+-_oO") == std::string_view::npos;
+    return may_be ? Number::kOtherSpelling : Number::kNone;
+  }
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 8);
   const bool whole = error == std::errc() && end == digits.data() + digits.size();
   return whole ? Number::kRead : Number::kNone;

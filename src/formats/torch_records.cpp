@@ -16,8 +16,6 @@
 namespace torchvet {
 namespace {
 
-constexpr std::uint64_t kOldestVersion = 1, kNewestVersion = 10;
-
 bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
 /// Nothing when the member cannot be read, which is a fault of the reader that needs it.
@@ -27,16 +25,6 @@ std::optional<std::string> record_text(ByteView archive, const Member& member,
   const Result<ByteView> bytes = member_bytes(archive, member, limits, buffer);
   if (!bytes) return std::nullopt;
   return std::string(bytes->text());
-}
-
-/// The number that std::stoull finds.
-std::optional<std::uint64_t> leading_number(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
-  if (text.starts_with('+')) text.remove_prefix(1);
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc()) return std::nullopt;
-  return number;
 }
 
 /// Python's `int` of bytes: spaces around it, a sign, digits that single underscores may part.
@@ -55,51 +43,87 @@ bool is_python_integer(std::string_view text) {
   return after_digit;
 }
 
-std::string version_problem(const std::string& text) {
-  const std::optional<std::uint64_t> version = leading_number(text);
-  if (!version) return fmt::format("the version is \"{}\", no number", text.substr(0, 64));
-  if (*version >= kOldestVersion && *version <= kNewestVersion) return {};
-  return fmt::format("the version is {}; torch up to 2.13 reads {} to {}", *version, kOldestVersion,
-                     kNewestVersion);
+/// What is wrong with the number that std::stoull finds in the text; nothing when it is fine.
+std::optional<RecordProblem> problem_of_version(std::string_view text, std::uint64_t& version) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (error == std::errc::result_out_of_range) return RecordProblem::kVersionOverflow;
+  if (error != std::errc()) return RecordProblem::kVersionNoNumber;
+  if (negative) return RecordProblem::kVersionOverflow;
+  if (version < kOldestArchiveVersion) return RecordProblem::kVersionTooOld;
+  if (version > kNewestArchiveVersion) return RecordProblem::kVersionTooNew;
+  return std::nullopt;
+}
+
+std::string said_of(const RefusedRecord& record, const ZipDirectory& zip) {
+  switch (record.problem) {
+    case RecordProblem::kOutsideFolder:
+      return "the member is not in the folder " + zip.prefix + " of the first one";
+    case RecordProblem::kNameNoText:
+      return "the name of the member is no UTF-8";
+    case RecordProblem::kVersionNoNumber:
+    case RecordProblem::kVersionOverflow:
+      return fmt::format("the version is \"{}\", no number", record.text.substr(0, 64));
+    case RecordProblem::kVersionTooOld:
+    case RecordProblem::kVersionTooNew:
+      return fmt::format("the version is {}; torch up to 2.13 reads {} to {}", record.version,
+                         kOldestArchiveVersion, kNewestArchiveVersion);
+    case RecordProblem::kIdNoText:
+      return "the id of the contents is no UTF-8";
+    case RecordProblem::kAlignmentNoNumber:
+      return "the alignment of storages is no number";
+  }
+  return {};
 }
 
 }  // namespace
 
+std::vector<RefusedRecord> find_refused_records(ByteView archive, const ZipDirectory& zip,
+                                                const Limits& limits) {
+  std::vector<RefusedRecord> refused;
+  const auto look_at = [&](RecordProblem problem, auto&& is_refused) {
+    const auto found = std::find_if(zip.members.begin(), zip.members.end(), is_refused);
+    if (found == zip.members.end()) return;
+    refused.push_back({static_cast<MemberId>(found - zip.members.begin()), problem, {}, 0});
+  };
+  look_at(RecordProblem::kOutsideFolder,
+          [&](const Member& m) { return !m.name.starts_with(zip.prefix); });
+  look_at(RecordProblem::kNameNoText, [](const Member& m) { return !is_utf8(m.name); });
+
+  // The text of the record, if there is one that can be read.
+  std::string text;
+  const auto read = [&](std::optional<MemberId> id) {
+    const std::optional<std::string> found =
+        id ? record_text(archive, zip.members[*id], limits) : std::nullopt;
+    text = found.value_or("");
+    return found.has_value();
+  };
+  auto id = find_member(zip, ".data/version");
+  if (!id) id = find_member(zip, "version");
+  if (read(id)) {
+    std::uint64_t version = 0;
+    if (const auto problem = problem_of_version(text, version)) {
+      refused.push_back({*id, *problem, text, version});
+    }
+  }
+  id = find_member(zip, ".data/serialization_id");
+  if (read(id) && !is_utf8(text)) refused.push_back({*id, RecordProblem::kIdNoText, text, 0});
+  id = find_member(zip, ".storage_alignment");
+  if (read(id) && !is_python_integer(text)) {
+    refused.push_back({*id, RecordProblem::kAlignmentNoNumber, text, 0});
+  }
+  return refused;
+}
+
 std::vector<Fault> refused_records(ByteView archive, const ZipDirectory& zip,
                                    const Limits& limits) {
   std::vector<Fault> faults;
-  const auto refuse = [&](const Member& member, std::string why) {
-    Fault& fault = faults.emplace_back();
-    fault.member = member.name;
-    fault.error = {ErrorCode::kArchiveRefused, member.header_offset, std::move(why)};
-  };
-  const auto outside = std::find_if(zip.members.begin(), zip.members.end(), [&](const Member& m) {
-    return !m.name.starts_with(zip.prefix);
-  });
-  if (outside != zip.members.end()) {
-    refuse(*outside, "the member is not in the folder " + zip.prefix + " of the first one");
-  }
-  const auto no_text = std::find_if(zip.members.begin(), zip.members.end(),
-                                    [](const Member& m) { return !is_utf8(m.name); });
-  if (no_text != zip.members.end()) refuse(*no_text, "the name of the member is no UTF-8");
-
-  auto version = find_member(zip, ".data/version");
-  if (!version) version = find_member(zip, "version");
-  if (version) {
-    const Member& member = zip.members[*version];
-    const std::optional<std::string> text = record_text(archive, member, limits);
-    std::string problem = text ? version_problem(*text) : "";
-    if (!problem.empty()) refuse(member, std::move(problem));
-  }
-  if (const auto id = find_member(zip, ".data/serialization_id")) {
-    const Member& member = zip.members[*id];
-    const std::optional<std::string> text = record_text(archive, member, limits);
-    if (text && !is_utf8(*text)) refuse(member, "the id of the contents is no UTF-8");
-  }
-  if (const auto id = find_member(zip, ".storage_alignment")) {
-    const Member& member = zip.members[*id];
-    const std::optional<std::string> text = record_text(archive, member, limits);
-    if (text && !is_python_integer(*text)) refuse(member, "the alignment of storages is no number");
+  for (const RefusedRecord& record : find_refused_records(archive, zip, limits)) {
+    const Member& member = zip.members[record.member];
+    faults.push_back(
+        {{ErrorCode::kArchiveRefused, member.header_offset, said_of(record, zip)}, member.name});
   }
   return faults;
 }

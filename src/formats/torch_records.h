@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -10,12 +11,37 @@
 
 namespace torchvet {
 
+/// A record, or the name of a member, for which torch's loaders refuse a whole archive.
+enum class RecordProblem : std::uint8_t {
+  kOutsideFolder,    ///< the member lies outside the folder of the first one
+  kNameNoText,       ///< its name is no UTF-8
+  kVersionNoNumber,  ///< the version does not begin with one
+  kVersionOverflow,  ///< it is none that fits 64 bits, or negative
+  kVersionTooOld,
+  kVersionTooNew,
+  kIdNoText,           ///< the id of the contents is no UTF-8; seen when all else is loaded
+  kAlignmentNoNumber,  ///< of the storages
+};
+
+struct RefusedRecord {
+  MemberId member = 0;
+  RecordProblem problem = RecordProblem::kOutsideFolder;
+  std::string text;           ///< of the record
+  std::uint64_t version = 0;  ///< for kVersionTooOld and kVersionTooNew
+};
+
+/// Versions that torch 1.0 to 2.15 read.
+inline constexpr std::uint64_t kOldestArchiveVersion = 1, kNewestArchiveVersion = 10;
+
+/// All of them, at most one of each sort but of the versions, of which there is one. A missing
+/// version is left to the caller, as is a record that cannot be read.
+[[nodiscard]] std::vector<RefusedRecord> find_refused_records(ByteView archive,
+                                                              const ZipDirectory& zip,
+                                                              const Limits& limits);
+
 /// Why torch's loaders of Python refuse an archive before they build anything from it, whatever it
-/// holds: a member outside the archive's folder, a name that is no UTF-8, a version that is no
-/// number or that no reader knows, an id that is no UTF-8, an alignment
-/// that is no number. At most one fault of each sort
-/// (kArchiveRefused), with the name of the member where one is to blame. A missing version is left
-/// to the reader of the format. `torch.jit.load` minds the version only.
+/// holds: the same as faults (kArchiveRefused), with the name of the member that is to blame.
+/// `torch.jit.load` minds the version only.
 [[nodiscard]] std::vector<Fault> refused_records(ByteView archive, const ZipDirectory& zip,
                                                  const Limits& limits);
 

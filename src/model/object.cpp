@@ -56,8 +56,8 @@ std::string number_text(double value) {
 }
 
 /// Renders without recursion: a stack of what is still to be written, the next on top. A container
-/// pushes at most as many parts as could still be shown, so a huge one costs no more than a small;
-/// and a chain of calls, f()()()..., which shows nothing before its far end, is followed only so far.
+/// pushes at most as many parts as could still be shown, so a huge one costs no more than a small.
+/// A chain of calls, f()()()..., shows nothing before its far end, and is followed only so far.
 class Renderer {
  public:
   Renderer(const ObjectTree& tree, std::size_t limit)

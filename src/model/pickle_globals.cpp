@@ -397,11 +397,15 @@ std::optional<RiskyGlobal> risk_of_global(std::string_view module, std::string_v
   }
 }
 
-bool is_ordinary_callable(std::string_view module, std::string_view name) {
+bool is_known_name(std::string_view module, std::string_view name) {
   if (is_one_of(kOrdinaryPackages, package_of(module))) return true;
-  for (const Name& known : kOrdinaryFunctions) {
-    if (module == known.module && name == known.name) return true;
-  }
+  return std::any_of(
+      std::begin(kOrdinaryFunctions), std::end(kOrdinaryFunctions),
+      [&](const Name& known) { return module == known.module && name == known.name; });
+}
+
+bool is_ordinary_callable(std::string_view module, std::string_view name) {
+  if (is_known_name(module, name)) return true;
   std::string_view last = name.substr(name.rfind('.') + 1);
   while (last.starts_with('_')) last.remove_prefix(1);
   return !last.empty() && last.front() >= 'A' && last.front() <= 'Z';

@@ -23,8 +23,13 @@ struct RiskyGlobal {
 [[nodiscard]] std::optional<RiskyGlobal> risk_of_global(std::string_view module,
                                                         std::string_view name);
 
-/// Whether a call of this name by a pickle is nothing to mention: the data types of the standard
-/// library, torch and the libraries that write checkpoints, and what looks like a class.
+/// Whether the name is a data type or function of the standard library that checkpoints hold, or
+/// belongs to torch or a library that writes checkpoints. That says who made it, not that loading
+/// it is safe.
+[[nodiscard]] bool is_known_name(std::string_view module, std::string_view name);
+
+/// Whether a call of this name by a pickle is nothing to mention: a known name, and what looks like
+/// a class.
 [[nodiscard]] bool is_ordinary_callable(std::string_view module, std::string_view name);
 
 /// Names of attributes that lead from any object to the interpreter: "__globals__".

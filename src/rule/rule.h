@@ -10,12 +10,13 @@
 
 namespace torchvet {
 
-/// What a rule costs, in rising order. The engine prepares only what an enabled rule needs.
+/// What a rule needs. The engine prepares only what an enabled rule needs.
 enum class Needs : std::uint8_t {
   kStructure,  ///< members, pickles, tensors, modules: no weight is read
   kGraph,      ///< the programs: for TorchScript the worker is started
   kValues,     ///< numbers of the tensors that `wants` names
   kSeries,     ///< several checkpoints of one run
+  kLoaders,    ///< what torch's loaders would do with the file: `Artifact::loaders`
 };
 
 enum class Status : std::uint8_t { kPreview, kStable, kDeprecated };

@@ -43,8 +43,36 @@ class Loaders(unittest.TestCase):
         self.assertEqual(prediction(STATE_DICT), {"loader": "torch.load(weights_only=True)",
                                                   "opens": True, "error": "", "remedy": ""})
         run = inspect(STATE_DICT)
-        self.assertEqual((run.returncode, run.stdout),
-                         (0, "  torch.load(weights_only=True): opens\n"))
+        self.assertEqual(run.returncode, 0)
+        self.assertTrue(run.stdout.startswith("  torch.load(weights_only=True): opens\n"), run.stdout)
+        self.assertIn("  torch.jit.load: fails\n    says  RuntimeError: PytorchStreamReader", run.stdout)
+
+    def test_the_right_loader_is_named(self):
+        expected = {STATE_DICT: ("torch.load(weights_only=True)", "torch.jit.load", "torch.load"),
+                    FIXTURES / "PKL010/ok_script.pt": ("torch.jit.load", "torch.load(weights_only=True)",
+                                                       "torch.jit.load"),
+                    FIXTURES / "PKL009/ok_program.pt2": ("torch.export.load", "torch.jit.load",
+                                                         "torch.export.load")}
+        for path, (right, wrong, remedy) in expected.items():
+            said = {one["loader"]: one for one in json.loads(inspect(path, "--format", "json").stdout)["loaders"]}
+            self.assertEqual(len(said), 9)
+            self.assertIs(said[right]["opens"], True, path.name)
+            self.assertIs(said[wrong]["opens"], False, path.name)
+            self.assertEqual(said[wrong]["remedy"], remedy, path.name)
+
+    def test_mmap_looks_at_no_lengths(self):
+        storage = (b"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" + b"0X\3\0\0\0cpuK\4tQ")
+        tensor = (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(" + storage
+                  + b"K\0K\4\x85K\1\x85\x89ccollections\nOrderedDict\n)RtR.")
+        for length, opens in ((16, True), (12, False)):
+            path = self.folder / f"{length}.pt"
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("a/data.pkl", tensor)
+                archive.writestr("a/version", "3\n")
+                archive.writestr("a/data/0", bytes(length))
+            said = {one["loader"]: one["opens"]
+                    for one in json.loads(inspect(path, "--format", "json", "--allow-incomplete").stdout)["loaders"]}
+            self.assertEqual((said["torch.load(weights_only=True)"], said["torch.load(mmap=True)"]), (opens, True))
 
     def test_all_names_are_in_the_remedy(self):
         said = prediction(self.archive(b"\x80\x02ca\nOne\n0ca.b\nTwo\n."))

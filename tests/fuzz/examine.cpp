@@ -64,7 +64,9 @@ void check_reports(const Report& report) {
 Examined examine(const std::string& name, std::string bytes) {
   static const std::vector<const Rule*> rules = rules_without_series();
   const std::shared_ptr<Source> source = Source::from_bytes(name, std::move(bytes));
-  Artifact artifact = read_artifact(source, {});
+  ReadOptions reading;
+  reading.loaders_of = kNewestTorch;
+  Artifact artifact = read_artifact(source, reading);
   std::string problem = broken_promise(artifact, source->bytes());
   if (!problem.empty()) give_up(problem);
 

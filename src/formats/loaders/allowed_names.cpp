@@ -108,27 +108,43 @@ const AllowedName* find_allowed(std::string_view full_name, TorchRelease release
   return gone ? nullptr : found;
 }
 
-std::string refusal_of_global(std::string_view module, std::string_view name,
-                              TorchRelease release) {
+std::optional<LoadOutcome> refusal_of_global(std::string_view module, std::string_view name,
+                                             TorchRelease release) {
+  const auto refused = [](LoadProblem problem, std::string_view message) {
+    return LoadOutcome::fails("UnpicklingError", message, problem);
+  };
   std::string full = fmt::format("{}.{}", module, name);
   if (is_blocked_module(module)) {
-    return fmt::format("Trying to load unsupported GLOBAL {} whose module {} is blocked.", full,
-                       module);
+    return refused(LoadProblem::kBlockedName,
+                   fmt::format("Trying to load unsupported GLOBAL {} whose module {} is blocked.",
+                               full, module));
   }
   if (find_allowed(full, release) != nullptr || is_allowed_by_import(full, release)) return {};
   if (release < kNestedAllowedUntil && full == "torch._dynamo.decorators._DimRange") {
-    return "``torch.nested`` and ``torch._dynamo`` must be imported to load nested jagged tensors "
-           "(NJTs)";
+    return refused(LoadProblem::kNested,
+                   "``torch.nested`` and ``torch._dynamo`` must be imported to load nested jagged "
+                   "tensors (NJTs)");
   }
   if (has(kDistributed, full)) {
-    return "``torch.distributed.tensor`` must be imported to load DTensors";
+    return refused(LoadProblem::kDistributed,
+                   "``torch.distributed.tensor`` must be imported to load DTensors");
   }
   constexpr std::string_view kBuiltins = "builtins.";
   if (full.starts_with(kBuiltins)) full.erase(0, kBuiltins.size());
-  return fmt::format(
-      "Unsupported global: GLOBAL {} was not an allowed global by default. Please use "
-      "`torch.serialization.add_safe_globals([{}])`",
-      full, full);
+  return refused(LoadProblem::kName,
+                 fmt::format("Unsupported global: GLOBAL {} was not an allowed global by default. "
+                             "Please use `torch.serialization.add_safe_globals([{}])`",
+                             full, full));
+}
+
+bool allows_all_names(const Artifact& artifact, TorchRelease release) {
+  const auto refused = [&](const PickleProgram::Import& import) {
+    return import.computed || refusal_of_global(import.module, import.name, release);
+  };
+  return std::none_of(
+      artifact.pickles.begin(), artifact.pickles.end(), [&](const PickleProgram& pickle) {
+        return std::any_of(pickle.imports.begin(), pickle.imports.end(), refused);
+      });
 }
 
 }  // namespace torchvet

@@ -2,10 +2,12 @@
 
 #include <array>
 #include <cstdint>
-#include <string>
+#include <optional>
 #include <string_view>
 
+#include "formats/loaders/outcome.h"
 #include "formats/pickle/python2_names.h"
+#include "model/artifact.h"
 #include "model/torch_release.h"
 
 namespace torchvet {
@@ -38,9 +40,13 @@ inline constexpr std::array<TorchRelease, 4> kKnownUnpicklers = {
 /// The entry of "module.name" in the table of a known release; null when it has none.
 [[nodiscard]] const AllowedName* find_allowed(std::string_view full_name, TorchRelease release);
 
-/// Why torch's restricted unpickler refuses the GLOBAL, in its own words; empty when it does not.
+/// How torch's restricted unpickler refuses the GLOBAL, in its own words; nothing when it does not.
 /// It is true of a process that has imported torch and nothing that adds to the list.
-[[nodiscard]] std::string refusal_of_global(std::string_view module, std::string_view name,
-                                            TorchRelease release);
+[[nodiscard]] std::optional<LoadOutcome> refusal_of_global(std::string_view module,
+                                                           std::string_view name,
+                                                           TorchRelease release);
+
+/// Whether it allows every name that the pickles of the artifact import.
+[[nodiscard]] bool allows_all_names(const Artifact& artifact, TorchRelease release);
 
 }  // namespace torchvet

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "model/loaders.h"
+
 namespace torchvet {
 
 /// How a load ends. `text` is the exception as Python prints it, cut where it stops being stable;
@@ -12,12 +14,14 @@ namespace torchvet {
 struct LoadOutcome {
   std::optional<bool> opens;
   std::string text;
+  LoadProblem problem = LoadProblem::kOther;
 
   [[nodiscard]] static LoadOutcome opened() { return {true, {}}; }
-  [[nodiscard]] static LoadOutcome fails(std::string_view exception, std::string_view message) {
+  [[nodiscard]] static LoadOutcome fails(std::string_view exception, std::string_view message,
+                                         LoadProblem problem = LoadProblem::kOther) {
     std::string text(exception);
     if (!message.empty()) text.append(": ").append(message);
-    return {false, std::move(text)};
+    return {false, std::move(text), problem};
   }
   [[nodiscard]] static LoadOutcome undecided(std::string why) {
     return {std::nullopt, std::move(why)};

@@ -11,8 +11,14 @@
 #include <vector>
 
 #include "formats/loaders/allowed_names.h"
+#include "formats/loaders/dcp_load.h"
+#include "formats/loaders/export_load.h"
+#include "formats/loaders/libtorch_load.h"
+#include "formats/loaders/safetensors_load.h"
+#include "formats/loaders/script_load.h"
 #include "formats/loaders/torch_load.h"
-#include "model/pickle_effects.h"
+#include "formats/loaders/torch_load_unrestricted.h"
+#include "model/pickle_reports.h"
 
 namespace torchvet {
 namespace {
@@ -35,78 +41,220 @@ LoadOutcome for_release(TorchRelease release,
                                             to_text(release)));
 }
 
-/// Every name of the pickles that the release does not allow, as the pickles spell them.
+/// Every name of the pickles that the release does not allow, as the pickles spell them. For a release
+/// older or newer than those known, the nearest of these.
 std::vector<std::string> refused_names(const Artifact& artifact, TorchRelease release) {
+  release = std::clamp(release, kKnownUnpicklers.front(), kKnownUnpicklers.back());
   std::set<std::string> names;
   for (const PickleProgram& pickle : artifact.pickles) {
     for (const PickleProgram::Import& import : pickle.imports) {
-      if (import.computed) continue;
-      if (refusal_of_global(import.module, import.name, release).empty()) continue;
-      names.insert(import.module == "builtins" ? import.name : import.module + "." + import.name);
+      if (import.computed || !refusal_of_global(import.module, import.name, release)) continue;
+      names.insert(shown_name(import));
     }
   }
   return {names.begin(), names.end()};
 }
 
-/// Whether loading it without restrictions would do what no checkpoint needs: what PKL001 reports.
-bool has_effects(const Artifact& artifact) {
+/// The unpickler appends to lists alone, and since 2.13 sets items of three kinds of dict alone: an
+/// instance of any other class with elements or items does not load, whatever names are allowed.
+bool fills_other_containers(const Artifact& artifact, TorchRelease release) {
+  constexpr TorchRelease kTargetsChecked = {2, 13};
+  const ObjectTree& tree = artifact.objects;
+  const auto fills = [&](const PickleProgram::Call& record) {
+    const Object::Call* call = tree.as<Object::Call>(record.object);
+    const Object::Global* type = tree.as<Object::Global>(record.callable);
+    if (call == nullptr || type == nullptr) return false;
+    if (!call->appended().empty()) return true;
+    return release >= kTargetsChecked && !call->items().empty() &&
+           !(type->module == "collections" &&
+             (type->name == "OrderedDict" || type->name == "Counter"));
+  };
   return std::any_of(artifact.pickles.begin(), artifact.pickles.end(), [&](const PickleProgram& p) {
-    return !effects_of(artifact.objects, p, 1).empty();
+    return std::any_of(p.calls.begin(), p.calls.end(), fills);
   });
 }
 
-std::string remedy_for_global(const Artifact& artifact, TorchRelease release) {
+/// The class of each element type that a pickled numpy array or number has: torch wants it allowed
+/// although the pickle does not name it. "f8" is `numpy.dtypes.Float64DType`.
+std::set<std::string> numpy_classes(const Artifact& artifact) {
+  struct Row {
+    std::string_view code, name;
+  };
+  constexpr Row kRows[] = {{"b1", "Bool"},      {"i1", "Int8"},       {"i2", "Int16"},
+                           {"i4", "Int32"},     {"i8", "Int64"},      {"u1", "UInt8"},
+                           {"u2", "UInt16"},    {"u4", "UInt32"},     {"u8", "UInt64"},
+                           {"f2", "Float16"},   {"f4", "Float32"},    {"f8", "Float64"},
+                           {"c8", "Complex64"}, {"c16", "Complex128"}, {"O8", "Object"},
+                           {"M8", "DateTime64"}, {"m8", "TimeDelta64"}};
+  const ObjectTree& tree = artifact.objects;
+  std::set<std::string> classes;
+  for (const PickleProgram& pickle : artifact.pickles) {
+    for (const PickleProgram::Call& record : pickle.calls) {
+      if (tree.qualified_name(record.callable) != "numpy.dtype") continue;
+      const Object::Call* call = tree.as<Object::Call>(record.object);
+      const auto* arguments = call ? tree.sequence(call->arguments) : nullptr;
+      if (arguments == nullptr || arguments->empty()) continue;
+      const std::string_view code = tree.text(arguments->front()).value_or("");
+      for (const Row& row : kRows) {
+        if (row.code == code) classes.insert(fmt::format("numpy.dtypes.{}DType", row.name));
+      }
+      if (code.starts_with('S')) classes.insert("numpy.dtypes.BytesDType");
+      if (code.starts_with('U')) classes.insert("numpy.dtypes.StrDType");
+      if (code.starts_with('V')) classes.insert("numpy.dtypes.VoidDType");
+    }
+  }
+  return classes;
+}
+
+/// As one writes it in Python: what numpy 1 called `numpy.core`, and the constants of Python, have
+/// another name than torch looks for.
+std::string python_spelling(const std::string& name) {
+  constexpr std::string_view kOldNumpy = "numpy.core.";
+  if (name.starts_with(kOldNumpy)) {
+    return fmt::format("(numpy._core.{0}, \"numpy.core.{0}\")", name.substr(kOldNumpy.size()));
+  }
+  if (name == "Ellipsis" || name == "NotImplemented") {
+    return fmt::format("({0}, \"builtins.{0}\")", name);
+  }
+  return name;
+}
+
+std::string remedy_for_names(const Artifact& artifact, std::vector<std::string> names,
+                             TorchRelease release) {
   constexpr std::size_t kMost = 32;
-  const std::vector<std::string> names = refused_names(artifact, release);
   std::string remedy = "save only tensors, numbers, texts, lists and dicts";
   // Who allows `getattr` allows everything.
   const bool reaches = std::find(names.begin(), names.end(), "getattr") != names.end();
-  if (names.empty() || names.size() > kMost || reaches) return remedy;
+  const std::set<std::string> hidden = numpy_classes(artifact);
+  // The stream of before 1.6 marks the class of each module in a way that is refused.
+  const bool marked = artifact.format == Format::kTorchLegacy && !artifact.modules.empty();
+  if (names.empty() || names.size() + hidden.size() > kMost || reaches || marked ||
+      fills_other_containers(artifact, release)) {
+    return remedy;
+  }
+  if (std::find(names.begin(), names.end(), "numpy.dtype") != names.end()) {
+    names.insert(names.end(), hidden.begin(), hidden.end());
+  }
+  for (std::string& name : names) name = python_spelling(name);
   return fmt::format(
-      "{}; or, if you trust the file, allow at least: torch.serialization.add_safe_globals([{}])",
-      remedy, fmt::join(names, ", "));
+      "{}; or, if you trust the file, allow: torch.serialization.add_safe_globals([{}])", remedy,
+      fmt::join(names, ", "));
 }
 
-std::string remedy_of(const Artifact& artifact, const std::string& text, TorchRelease release) {
-  const auto says = [&](std::string_view words) { return text.find(words) != std::string::npos; };
+bool is_about_names(LoadProblem problem) {
+  return problem == LoadProblem::kName || problem == LoadProblem::kBlockedName ||
+         problem == LoadProblem::kNested || problem == LoadProblem::kDistributed;
+}
+
+/// The loader that the file was written for.
+std::string_view own_loader(const Artifact& artifact) {
+  switch (artifact.format) {
+    case Format::kTorchZip:
+    case Format::kTorchLegacy:
+      return "torch.load";
+    case Format::kTorchScript:
+      return "torch.jit.load";
+    case Format::kExportedProgram:
+      return "torch.export.load";
+    case Format::kSafetensors:
+      return "safetensors.torch.load_file";
+    case Format::kDcpMetadata:
+      return "torch.distributed.checkpoint.load of the folder";
+    default:
+      return {};
+  }
+}
+
+std::string remedy_of(const Artifact& artifact, const LoaderPrediction& said,
+                      TorchRelease release) {
   if (artifact.format == Format::kLfsPointer) return "git lfs pull";
-  if (has_effects(artifact)) {
+  if (does_more_than_load(artifact)) {
     return "none: loading it without restrictions would run what no checkpoint needs (`torchvet "
            "check` says what); do not load it";
   }
-  if (says("was not an allowed global")) return remedy_for_global(artifact, release);
-  if (says("must be imported to load nested")) return "import torch._dynamo first";
-  if (says("must be imported to load DTensors")) return "import torch.distributed.tensor first";
-  if (says("is_available() is False") || says("device module is not registered") ||
-      says("Storage device not recognized")) {
-    return "map_location=\"cpu\"";
-  }
-  if (says("with TorchScript archives")) return "torch.jit.load";
-  if (artifact.format == Format::kExportedProgram) return "torch.export.load";
-  if (artifact.format == Format::kSafetensors) return "safetensors.torch.load_file";
-  if (says("failed finding central directory") || says("unexpected EOF") ||
-      says("not a ZIP archive")) {
-    return "get the file again: it is cut off";
+  switch (said.problem) {
+    case LoadProblem::kName:
+      return remedy_for_names(artifact, said.names, release);
+    case LoadProblem::kNested:
+      return "import torch._dynamo first";
+    case LoadProblem::kDistributed:
+      return "import torch.distributed.tensor first";
+    case LoadProblem::kDevice:
+      if (said.names.empty()) return "map_location=\"cpu\"";
+      return remedy_for_names(artifact, said.names, release) +
+             "; and map_location=\"cpu\" where the device is missing";
+    case LoadProblem::kCut: {
+      const bool whole = artifact.format == Format::kSafetensors ||
+                         artifact.format == Format::kDcpMetadata ||
+                         artifact.format == Format::kRawPickle ||
+                         (artifact.format == Format::kTorchLegacy &&
+                          !said.loader.starts_with(own_loader(artifact)));
+      if (whole) break;
+      return "get the file again: it is cut off, or is something else";
+    }
+    case LoadProblem::kNoArchive:
+      if (artifact.format == Format::kTorchLegacy) return "save it again with torch.save";
+      break;
+    case LoadProblem::kTorchScript:
+    case LoadProblem::kTar:
+    case LoadProblem::kBlockedName:
+    case LoadProblem::kOpcode:
+    case LoadProblem::kConstruct:
+    case LoadProblem::kContainer:
+    case LoadProblem::kOther:
+      break;
   }
   const bool newer_protocol = std::any_of(artifact.pickles.begin(), artifact.pickles.end(),
                                           [](const PickleProgram& p) { return p.protocol > 2; });
-  if (says("Unsupported operand") && newer_protocol) return "save it again with pickle_protocol=2";
-  return {};
+  if (said.problem == LoadProblem::kOpcode && newer_protocol) {
+    return "save it again with pickle_protocol=2";
+  }
+  if (said.loader == kPickleLoader && said.problem == LoadProblem::kConstruct) {
+    return "save a plain dict of tensors: torch.save(dict(state_dict), path)";
+  }
+  // Whoever takes the wrong loader is told the right one.
+  const std::string_view own = own_loader(artifact);
+  return said.loader.starts_with(own) ? std::string() : std::string(own);
 }
 
 }  // namespace
 
 void predict_loaders(const Source& source, TorchRelease release, const Limits& limits,
                      Artifact& artifact) {
-  LoadOutcome outcome = for_release(release, [&](TorchRelease known) {
+  const auto add = [&](std::string_view loader, const LoadOutcome& outcome) {
+    LoaderPrediction& said = artifact.loaders.emplace_back();
+    said.loader = loader;
+    said.opens = outcome.opens;
+    said.error = outcome.text;
+    said.problem = outcome.problem;
+  };
+  const LoadOutcome restricted = for_release(release, [&](TorchRelease known) {
     return load_weights_only(source, artifact, known, limits);
   });
-  LoaderPrediction prediction;
-  prediction.loader = "torch.load(weights_only=True)";
-  prediction.opens = outcome.opens;
-  if (outcome.opens == false) prediction.remedy = remedy_of(artifact, outcome.text, release);
-  prediction.error = std::move(outcome.text);
-  artifact.loaders.push_back(std::move(prediction));
+  add(kWeightsOnlyLoader, restricted);
+  add("torch.load(weights_only=False)",
+      load_unrestricted(source, artifact, restricted, release, limits));
+  add("torch.load(mmap=True)", for_release(release, [&](TorchRelease known) {
+        return load_mapped(source, artifact, known, limits);
+      }));
+  add("torch.jit.load", load_script(source, artifact, limits));
+  add("torch::load", load_libtorch(source, artifact, limits));
+  add(kPickleLoader, load_libtorch_pickle(source, artifact, limits));
+  add(kExportLoader, load_export(source, artifact, release, limits));
+  add("safetensors", load_safetensors(source, artifact));
+  add("torch.distributed.checkpoint", load_distributed(artifact));
+
+  const std::vector<std::string> names = refused_names(artifact, release);
+  for (LoaderPrediction& said : artifact.loaders) {
+    // Where the device is there, the names are what stops the load.
+    const bool after_device =
+        said.problem == LoadProblem::kDevice && said.loader == kWeightsOnlyLoader;
+    if (said.opens == false && (is_about_names(said.problem) || after_device)) said.names = names;
+    if (said.loader == kExportLoader && artifact.format == Format::kExportedProgram) {
+      said.names = names;
+    }
+    if (said.opens == false) said.remedy = remedy_of(artifact, said, release);
+  }
 }
 
 }  // namespace torchvet

@@ -31,16 +31,19 @@ std::optional<LoadOutcome> refusal_of_location(std::string_view location) {
         fmt::format(
             "Attempting to deserialize object on a {} device but torch.{}.is_available() is "
             "False.",
-            backend.name, backend.type));
+            backend.name, backend.type),
+        LoadProblem::kDevice);
   }
   for (const Backend& backend : {Backend{"hpu", "HPU"}, {"privateuseone", "PRIVATEUSEONE"}}) {
     if (!is_device(location, backend.type)) continue;
     return LoadOutcome::fails("RuntimeError",
-                              fmt::format("The {} device module is not registered.", backend.name));
+                              fmt::format("The {} device module is not registered.", backend.name),
+                              LoadProblem::kDevice);
   }
   if (is_device(location, "mps")) {
     return LoadOutcome::fails("RuntimeError",
-                              "torch.UntypedStorage(): Storage device not recognized: mps");
+                              "torch.UntypedStorage(): Storage device not recognized: mps",
+                              LoadProblem::kDevice);
   }
   for (const std::string_view type :
        {"cuda", "xpu", "mtia", "hpu", "privateuseone", "mps", "meta"}) {
@@ -52,7 +55,8 @@ std::optional<LoadOutcome> refusal_of_location(std::string_view location) {
       "RuntimeError",
       fmt::format("don't know how to restore data location of torch.storage.UntypedStorage (tagged "
                   "with {})",
-                  location));
+                  location),
+      LoadProblem::kContainer);
 }
 
 }  // namespace torchvet

@@ -7,14 +7,17 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
 #include "core/checked.h"
+#include "formats/loaders/archive_route.h"
+#include "formats/loaders/safetensors_load.h"
 #include "formats/loaders/weights_only.h"
 #include "formats/tar.h"
-#include "formats/zip.h"
 
 namespace torchvet {
 namespace {
@@ -46,11 +49,7 @@ class ZipRecords final : public StorageLoader {
     }
     const std::string name = "data/" + key;
     const std::optional<MemberId> member = find_member(zip_, name);
-    if (!member) {
-      return LoadOutcome::fails(
-          kRuntime,
-          fmt::format("PytorchStreamReader failed locating file {}: file not found.", name));
-    }
+    if (!member) return record_missing(name);
     const auto wanted = checked_mul(question.numel, item_size(question.dtype));
     if (!wanted || *wanted > INT64_MAX) {
       return LoadOutcome::undecided("the size of a storage overflows");
@@ -58,8 +57,9 @@ class ZipRecords final : public StorageLoader {
     const std::uint64_t bytes = *wanted, size = zip_.members[*member].size;
     if (size != bytes) {
       return LoadOutcome::fails(
-          kRuntime, fmt::format("record size ({} bytes) does not match expected size ({} bytes",
-                                size, bytes));
+          kRuntime,
+          fmt::format("record size ({} bytes) does not match expected size ({} bytes", size, bytes),
+          LoadProblem::kContainer);
     }
     if (auto refused = refusal_of_location(question.location)) return std::move(*refused);
     const LoadedStorage storage = {question.dtype, bytes, question.location == "meta", false};
@@ -73,132 +73,95 @@ class ZipRecords final : public StorageLoader {
   std::unordered_map<std::string, LoadedStorage> loaded_;
 };
 
-LoadOutcome no_directory(ByteView file) {
-  constexpr std::uint64_t kSmallest = 22, kSignature = 4, kLookedThrough = 70'000;
-  if (file.size() < kSmallest) {
-    return LoadOutcome::fails(kRuntime,
-                              "PytorchStreamReader failed reading zip archive: not a ZIP archive.");
-  }
-  std::string_view end =
-      file.text().substr(file.size() - std::min<std::uint64_t>(file.size(), kLookedThrough));
-  end.remove_suffix(kSmallest - kSignature);  // what is cut off later is no end record
-  if (end.find("PK\5\6") != std::string_view::npos) {
-    return LoadOutcome::undecided("the archive's directory is damaged");
-  }
-  return LoadOutcome::fails(
-      kRuntime,
-      "PytorchStreamReader failed reading zip archive: failed finding central directory.");
-}
+/// With mmap a storage is the part of the file that begins at its record, as long as the pickle
+/// says and the file is: nobody looks how long the record is, or whether it is compressed.
+class MappedRecords final : public StorageLoader {
+ public:
+  MappedRecords(const ZipDirectory& zip, std::uint64_t file_size, TorchRelease release)
+      : zip_(zip), file_size_(file_size), release_(release) {}
 
-/// What the reader of archives checks when it opens one.
-std::optional<LoadOutcome> refusal_of_version(ByteView file, const ZipDirectory& zip,
-                                              const Limits& limits) {
-  constexpr std::uint64_t kOldest = 1, kNewest = 10;
-  std::optional<MemberId> id = find_member(zip, ".data/version");
-  if (!id) id = find_member(zip, "version");
-  if (!id) {
-    return LoadOutcome::fails(kRuntime,
-                              "Expected hasRecord(\"version\") to be true, but got false.");
+  std::size_t items() const override { return 4; }
+
+  std::variant<LoadedStorage, LoadOutcome> load(const StorageQuestion& question) override {
+    const std::string key(question.key);
+    if (const auto known = loaded_.find(key); known != loaded_.end()) {
+      return again(known->second, question.dtype, release_);
+    }
+    const std::string name = "data/" + key;
+    const std::optional<MemberId> member = find_member(zip_, name);
+    if (!member) return record_missing(name);
+    const auto wanted = checked_mul(question.numel, item_size(question.dtype));
+    if (!wanted || *wanted > INT64_MAX) {
+      return LoadOutcome::undecided("the size of a storage overflows");
+    }
+    const std::uint64_t begin = zip_.members[*member].data.offset;
+    const std::uint64_t bytes = std::min(*wanted, file_size_ - std::min(file_size_, begin));
+    if (auto refused = refusal_of_location(question.location)) return std::move(*refused);
+    const LoadedStorage storage = {question.dtype, bytes, question.location == "meta", false};
+    if (bytes > 0 && !storage.is_meta) loaded_.emplace(key, storage);
+    return storage;
   }
+
+ private:
+  const ZipDirectory& zip_;
+  std::uint64_t file_size_;
+  TorchRelease release_;
+  std::unordered_map<std::string, LoadedStorage> loaded_;
+};
+
+/// The order of bytes that the storages have. Big-endian ones are swapped, and load all the same.
+std::optional<LoadOutcome> refusal_of_byteorder(ByteView file, const ZipDirectory& zip,
+                                                const Limits& limits) {
+  const std::optional<MemberId> id = find_member(zip, "byteorder");
+  if (!id) return std::nullopt;
   std::string buffer;
   const Result<ByteView> bytes = member_bytes(file, zip.members[*id], limits, buffer);
-  if (!bytes) return LoadOutcome::undecided("the record version cannot be read");
-  std::string_view text = bytes->text();
-  text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
-  if (text.starts_with('+')) text.remove_prefix(1);
-  if (text.starts_with('-')) return LoadOutcome::undecided("the version is negative");
-  std::uint64_t version = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
-  if (error == std::errc::result_out_of_range)
-    return LoadOutcome::undecided("the version is too large");
-  if (error != std::errc()) return LoadOutcome::fails(kRuntime, "Couldn't parse the version");
-  if (version > kNewest) {
-    return LoadOutcome::fails(
-        kRuntime, fmt::format("Attempted to read a PyTorch file with version {}, but the maximum "
-                              "supported version for reading is {}.",
-                              version, kNewest));
+  if (!bytes) return LoadOutcome::undecided("the byte order cannot be read");
+  const std::string_view order = bytes->text();
+  if (order == "little" || order == "big") return std::nullopt;
+  if (!simdjson::validate_utf8(order)) {
+    return LoadOutcome::fails("UnicodeDecodeError", "'utf-8' codec can't decode",
+                              LoadProblem::kContainer);
   }
-  if (version < kOldest) {
-    return LoadOutcome::fails(
-        kRuntime, fmt::format("Attempted to read a PyTorch file with version {}, but the "
-                              "minimum supported version for reading is {}.",
-                              version, kOldest));
-  }
-  return std::nullopt;
+  return LoadOutcome::fails("ValueError", fmt::format("Unknown endianness type: {}", order),
+                            LoadProblem::kContainer);
 }
 
-/// The small records that torch.load reads before the pickle.
-std::optional<LoadOutcome> refusal_of_records(ByteView file, const ZipDirectory& zip,
-                                              const Limits& limits) {
-  std::string buffer;
-  const auto text_of = [&](std::string_view name) -> std::optional<std::string> {
-    const std::optional<MemberId> id = find_member(zip, name);
-    if (!id) return std::nullopt;
-    const Result<ByteView> bytes = member_bytes(file, zip.members[*id], limits, buffer);
-    return bytes ? std::string(bytes->text()) : std::string("\xff");
-  };
-  if (const auto order = text_of("byteorder"); order && *order != "little") {
-    if (*order == "big") return LoadOutcome::undecided("the storages are big-endian");
-    if (!simdjson::validate_utf8(*order))
-      return LoadOutcome::undecided("the byte order is no text");
-    return LoadOutcome::fails("ValueError", "Unknown endianness type: " + *order);
-  }
-  if (const auto alignment = text_of(".storage_alignment")) {
-    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-    if (alignment->empty() || !std::all_of(alignment->begin(), alignment->end(), digit)) {
-      return LoadOutcome::undecided("the alignment of the storages is no plain number");
-    }
-  }
-  if (const auto id = text_of(".data/serialization_id"); id && !simdjson::validate_utf8(*id)) {
-    return LoadOutcome::undecided("the id of the contents is no UTF-8");
-  }
-  return std::nullopt;
-}
+/// The storages of an archive as one way of loading reads them.
+using MakeRecords = std::function<std::unique_ptr<StorageLoader>(const ZipDirectory&)>;
 
-LoadOutcome load_zip(const Source& source, TorchRelease release, const Limits& limits) {
+LoadOutcome load_zip(const Source& source, TorchRelease release, const Limits& limits,
+                     const MakeRecords& make_records) {
   const ByteView file = source.bytes();
-  const Result<ZipDirectory> zip = read_zip_directory(file, limits, &source);
-  if (!zip && zip.error().code == ErrorCode::kZipNoCentralDirectory) return no_directory(file);
-  if (!zip) return LoadOutcome::undecided("the archive's directory is damaged");
-  if (zip->members.empty() || !zip->faults.empty()) {
-    return LoadOutcome::undecided("readers of archives differ in what they make of this one");
-  }
-  const std::string& first = zip->members.front().name;
-  if (zip->prefix.empty()) {
-    return LoadOutcome::fails(kRuntime, "file in archive is not in a subdirectory: " + first);
-  }
-  if (auto refused = refusal_of_version(file, *zip, limits)) return std::move(*refused);
-  for (const Member& member : zip->members) {
-    if (!simdjson::validate_utf8(member.name)) {
-      return LoadOutcome::undecided("the name of a member is no UTF-8");
-    }
-    if (!member.name.starts_with(zip->prefix)) {
-      return LoadOutcome::fails(
-          kRuntime,
-          fmt::format("file in archive is not in a subdirectory {}: {}", zip->prefix, member.name));
-    }
-  }
+  std::variant<OpenedArchive, LoadOutcome> opened = open_as_torch(source, limits);
+  if (auto* ended = std::get_if<LoadOutcome>(&opened)) return std::move(*ended);
+  const OpenedArchive& archive = std::get<OpenedArchive>(opened);
+  const ZipDirectory& zip = archive.zip;
+  if (auto end = archive.refusal_of_names()) return std::move(*end);
   const bool is_script =
-      std::any_of(zip->members.begin(), zip->members.end(), [&](const Member& member) {
-        return std::string_view(member.name).substr(zip->prefix.size()) == "constants.pkl";
+      std::any_of(zip.members.begin(), zip.members.end(), [&](const Member& member) {
+        return std::string_view(member.name).substr(zip.prefix.size()) == "constants.pkl";
       });
   if (is_script) {
     return LoadOutcome::fails(
         kRuntime,
         "Cannot use ``weights_only=True`` with TorchScript archives passed to "
-        "``torch.load``.");
+        "``torch.load``.",
+        LoadProblem::kTorchScript);
   }
-  if (auto refused = refusal_of_records(file, *zip, limits)) return std::move(*refused);
-  const std::optional<MemberId> pickle = find_member(*zip, "data.pkl");
-  if (!pickle) {
-    return LoadOutcome::fails(kRuntime,
-                              "PytorchStreamReader failed locating file data.pkl: file not found.");
-  }
+  if (auto end = refusal_of_byteorder(file, zip, limits)) return std::move(*end);
+  if (auto end = archive.refusal_of({RecordProblem::kAlignmentNoNumber})) return std::move(*end);
+  const std::optional<MemberId> pickle = find_member(zip, "data.pkl");
+  if (!pickle) return record_missing("data.pkl");
   std::string buffer;
-  const Result<ByteView> bytes = member_bytes(file, zip->members[*pickle], limits, buffer);
+  const Result<ByteView> bytes = member_bytes(file, zip.members[*pickle], limits, buffer);
   if (!bytes) return LoadOutcome::undecided("data.pkl cannot be read");
-  ZipRecords records(*zip, release);
-  return RestrictedUnpickler(*bytes, release, limits, records).run();
+  const std::unique_ptr<StorageLoader> records = make_records(zip);
+  LoadOutcome outcome = RestrictedUnpickler(*bytes, release, limits, *records).run();
+  if (outcome.opens != true) return outcome;
+  // The last thing that is read.
+  if (auto end = archive.refusal_of({RecordProblem::kIdNoText})) return std::move(*end);
+  return outcome;
 }
 
 // ---- before 1.6 ------------------------------------------------------------------------------
@@ -266,14 +229,19 @@ std::optional<LoadOutcome> StreamStorages::fill(const RestrictedUnpickler& keys,
     }
     Cursor cursor(file_, position);
     const Result<std::uint64_t> count = cursor.read<std::uint64_t>();
-    if (!count) return LoadOutcome::fails(kRuntime, "unexpected EOF, expected ");
+    if (!count) {
+      return LoadOutcome::fails(kRuntime, "unexpected EOF, expected ", LoadProblem::kCut);
+    }
     const std::uint64_t bytes = storage->second.bytes;
     if (*count != bytes / item_size(storage->second.dtype)) {
-      return LoadOutcome::fails(kRuntime, "storage has wrong byte size: expected ");
+      return LoadOutcome::fails(kRuntime, "storage has wrong byte size: expected ",
+                                LoadProblem::kContainer);
     }
     if (cursor.remaining() < bytes) {
-      return LoadOutcome::fails(kRuntime, fmt::format("unexpected EOF, expected {} more bytes.",
-                                                      bytes - cursor.remaining()));
+      return LoadOutcome::fails(
+          kRuntime,
+          fmt::format("unexpected EOF, expected {} more bytes.", bytes - cursor.remaining()),
+          LoadProblem::kCut);
     }
     position = cursor.position() + bytes;
   }
@@ -291,7 +259,8 @@ LoadOutcome load_stream(ByteView file, TorchRelease release, const Limits& limit
     return LoadOutcome::fails(
         kRuntime,
         "Cannot use ``weights_only=True`` with files saved in the legacy .tar "
-        "format.");
+        "format.",
+        LoadProblem::kTar);
   }
   std::uint64_t position = 0;
   NoStorages none;
@@ -309,13 +278,15 @@ LoadOutcome load_stream(ByteView file, TorchRelease release, const Limits& limit
                         value.kind == LoadedKind::kParameter;
     if (opaque && part < kSystem) return LoadOutcome::undecided("the stream begins with an object");
     if (part == kMagicNumber && (value.kind != LoadedKind::kBigInt || value.text != kMagic)) {
-      return LoadOutcome::fails(kRuntime, "Invalid magic number; corrupt file?");
+      return LoadOutcome::fails(kRuntime, "Invalid magic number; corrupt file?",
+                                LoadProblem::kContainer);
     }
     if (part == kProtocolNumber && (value.kind != LoadedKind::kInt || value.number != kProtocol)) {
       return LoadOutcome::fails(kRuntime,
                                 value.kind == LoadedKind::kInt
                                     ? fmt::format("Invalid protocol version: {}", value.number)
-                                    : "Invalid protocol version: ");
+                                    : "Invalid protocol version: ",
+                                LoadProblem::kContainer);
     }
     if (part == kKeys) {
       if (auto refused = storages.fill(unpickler, position)) return std::move(*refused);
@@ -326,24 +297,36 @@ LoadOutcome load_stream(ByteView file, TorchRelease release, const Limits& limit
 
 }  // namespace
 
-LoadOutcome load_weights_only(const Source& source, const Artifact& artifact, TorchRelease release,
-                              const Limits& limits) {
+std::optional<LoadOutcome> load_by_name(const Source& source, const Artifact& artifact,
+                                        TorchRelease release) {
   constexpr TorchRelease kByName = {2, 13};
   constexpr TorchRelease kNotByName = {2, 9};
+  if (!source.path().ends_with(".safetensors") || release <= kNotByName) return std::nullopt;
+  if (release < kByName) return LoadOutcome::undecided("the ending may lead to safetensors");
+  return load_safetensors(source, artifact);
+}
+
+LoadOutcome load_weights_only(const Source& source, const Artifact& artifact, TorchRelease release,
+                              const Limits& limits) {
+  if (auto end = load_by_name(source, artifact, release)) return std::move(*end);
   const ByteView file = source.bytes();
-  const bool zip = file.starts_with("PK\3\4");
-  if (source.path().ends_with(".safetensors") && release > kNotByName) {
-    if (release < kByName) return LoadOutcome::undecided("the ending may lead to safetensors");
-    const bool sound =
-        artifact.format == Format::kSafetensors && artifact.faults.empty() && artifact.gaps.empty();
-    if (sound) return LoadOutcome::opened();
-    if (zip) {
-      return LoadOutcome::fails("SafetensorError",
-                                "Error while deserializing header: header too large");
-    }
-    return LoadOutcome::undecided("its name leads to safetensors, which may refuse it");
+  if (!file.starts_with("PK\3\4")) return load_stream(file, release, limits);
+  return load_zip(source, release, limits, [&](const ZipDirectory& zip) {
+    return std::make_unique<ZipRecords>(zip, release);
+  });
+}
+
+LoadOutcome load_mapped(const Source& source, const Artifact& artifact, TorchRelease release,
+                        const Limits& limits) {
+  if (auto end = load_by_name(source, artifact, release)) return std::move(*end);
+  const ByteView file = source.bytes();
+  if (!file.starts_with("PK\3\4")) {
+    return LoadOutcome::fails(kRuntime, "mmap can only be used with files saved with `torch.save(",
+                              LoadProblem::kNoArchive);
   }
-  return zip ? load_zip(source, release, limits) : load_stream(file, release, limits);
+  return load_zip(source, release, limits, [&](const ZipDirectory& zip) {
+    return std::make_unique<MappedRecords>(zip, file.size(), release);
+  });
 }
 
 }  // namespace torchvet

@@ -65,6 +65,7 @@ struct LoadedStorage {
 struct LoadedTensor {
   DType dtype = DType::kUnknown;
   std::vector<std::int64_t> size;
+  bool is_meta = false;  ///< made without a storage
 };
 
 }  // namespace torchvet

@@ -29,8 +29,9 @@ RestrictedUnpickler::RestrictedUnpickler(ByteView bytes, TorchRelease release, c
   values_.emplace_back();  // what a failed step gives
 }
 
-void RestrictedUnpickler::fail(std::string_view exception, std::string_view message) {
-  if (!end_) end_ = LoadOutcome::fails(exception, message);
+void RestrictedUnpickler::fail(std::string_view exception, std::string_view message,
+                               LoadProblem problem) {
+  if (!end_) end_ = LoadOutcome::fails(exception, message, problem);
 }
 
 void RestrictedUnpickler::leave(std::string why) {
@@ -127,8 +128,10 @@ void RestrictedUnpickler::push_global() {
   const std::string_view old_name = take_line();
   if (!is_utf8(old_name)) return fail("UnicodeDecodeError", "'utf-8' codec can't decode");
   const auto [module, name] = name_for_torch(old_module, old_name);
-  const std::string refusal = refusal_of_global(module, name, release_);
-  if (!refusal.empty()) return fail("UnpicklingError", refusal);
+  if (auto refusal = refusal_of_global(module, name, release_)) {
+    if (!end_) end_ = std::move(refusal);
+    return;
+  }
   Loaded value;
   value.allowed = find_allowed(fmt::format("{}.{}", module, name), release_);
   value.kind = value.allowed != nullptr ? LoadedKind::kGlobal : LoadedKind::kForeign;
@@ -269,7 +272,8 @@ void RestrictedUnpickler::step(std::uint8_t code) {
     case Opcode::kLongBinPut:
       return put(number(4));
     default:
-      return fail("UnpicklingError", fmt::format("Unsupported operand {}", code));
+      return fail("UnpicklingError", fmt::format("Unsupported operand {}", code),
+                  LoadProblem::kOpcode);
   }
 }
 

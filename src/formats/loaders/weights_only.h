@@ -15,6 +15,9 @@
 
 namespace torchvet {
 
+/// Why it is not decided what a call does.
+[[nodiscard]] std::string form_of(std::string_view function);
+
 /// torch's restricted unpickler over one pickle, as an abstract machine: the same opcodes, checks
 /// and exceptions in the same order, on values that carry only what a check can depend on. Nothing
 /// is imported or called. Where torch would do something that is not followed here, the outcome is
@@ -33,7 +36,12 @@ class RestrictedUnpickler {
 
  private:
   // Ends. Once `end_` is set nothing below changes anything that matters.
-  void fail(std::string_view exception, std::string_view message);
+  void fail(std::string_view exception, std::string_view message,
+            LoadProblem problem = LoadProblem::kOther);
+  /// The restricted unpickler itself says no to what an opcode is used for.
+  void refuse(std::string_view message) {
+    fail("UnpicklingError", message, LoadProblem::kConstruct);
+  }
   void leave(std::string why);
   /// To be asked before the contents of a value are gone through for a call: a pickle can hand one
   /// list of a million elements to a million calls.
@@ -72,7 +80,7 @@ class RestrictedUnpickler {
   bool can_be_key(LoadedId id);
   std::optional<bool> truth(LoadedId id) const;
 
-  // What the functions of the table do (weights_only_calls.cpp).
+  // What the functions of the table do (weights_only_calls.cpp, weights_only_tensors.cpp).
   using Arguments = const std::vector<LoadedId>&;
   Loaded call(const AllowedName& name, Arguments arguments);
   Loaded call_class(const AllowedName& name, Arguments arguments);
@@ -86,7 +94,12 @@ class RestrictedUnpickler {
   Loaded rebuild_parameter(const AllowedName& name, Arguments arguments);
   Loaded rebuild_from_type(Arguments arguments);
   Loaded rebuild_sparse(Arguments arguments);
+  Loaded rebuild_compressed(std::string_view layout, const Loaded& data);
   Loaded rebuild_meta(Arguments arguments);
+  Loaded rebuild_quantized(Arguments arguments);
+  [[nodiscard]] bool is_known_quantizer(const Loaded& quantizer,
+                                        const std::vector<std::int64_t>& size) const;
+  Loaded empty_of_type(const AllowedName& name);
   bool fits_signature(std::string_view function, std::size_t given, std::size_t least,
                       std::size_t most);
   std::optional<std::vector<std::int64_t>> whole_numbers(LoadedId id) const;

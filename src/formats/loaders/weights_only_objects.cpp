@@ -103,8 +103,8 @@ void RestrictedUnpickler::append(std::uint8_t code) {
   Loaded& list = values_[target];
   if (list.kind == LoadedKind::kForeign) return leave(std::string(kNotFollowed));
   if (list.kind != LoadedKind::kList) {
-    return fail("UnpicklingError", fmt::format("Can only {} lists, but got <class '{}'>",
-                                               one ? "append to" : "extend", type_name(list)));
+    return refuse(fmt::format("Can only {} lists, but got <class '{}'>",
+                              one ? "append to" : "extend", type_name(list)));
   }
   list.items.insert(list.items.end(), items.begin(), items.end());
 }
@@ -177,10 +177,10 @@ void RestrictedUnpickler::set_items(std::uint8_t code) {
   if (into.kind == LoadedKind::kForeign) return leave(std::string(kNotFollowed));
   if (!is_dict(into.kind)) {
     if (release_ < kTargetsChecked) return leave("items are set on an object that is no dict");
-    return fail("UnpicklingError",
-                fmt::format("Can only {} for dict, collections.OrderedDict, collections.Counter, "
-                            "but got <class '{}'>",
-                            one ? "SETITEM" : "SETITEMS", type_name(into)));
+    return refuse(
+        fmt::format("Can only {} for dict, collections.OrderedDict, collections.Counter, but got "
+                    "<class '{}'>",
+                    one ? "SETITEM" : "SETITEMS", type_name(into)));
   }
   for (std::size_t i = 0; i < items.size(); i += 2) {
     if (i + 1 == items.size()) return fail("IndexError", "list index out of range");
@@ -222,9 +222,8 @@ void RestrictedUnpickler::persistent() {
   if (id.kind == LoadedKind::kForeign) return leave(std::string(kNotFollowed));
   const bool whole = id.kind == LoadedKind::kInt || id.kind == LoadedKind::kBigInt;
   if (id.kind != LoadedKind::kTuple && !whole) {
-    return fail("UnpicklingError",
-                fmt::format("persistent_load id must be tuple or int, but got <class '{}'>",
-                            type_name(id)));
+    return refuse(fmt::format("persistent_load id must be tuple or int, but got <class '{}'>",
+                              type_name(id)));
   }
   if (!whole && !id.items.empty()) {
     const Loaded& tag = values_[id.items.front()];
@@ -233,13 +232,12 @@ void RestrictedUnpickler::persistent() {
       return leave(std::string(kNotFollowed));
     }
     if (tag.kind != LoadedKind::kText || tag.text != "storage") {
-      return fail("UnpicklingError",
-                  fmt::format("Only persistent_load of storage is allowed, but got <class '{}'>",
-                              type_name(tag)));
+      return refuse(fmt::format("Only persistent_load of storage is allowed, but got <class '{}'>",
+                                type_name(tag)));
     }
   }
   if (!storages_.has_storages()) {
-    return fail("UnpicklingError", "unsupported persistent id encountered");
+    return refuse("unsupported persistent id encountered");
   }
   if (whole) return fail("AssertionError", "saved_id must be a tuple, got int");
   if (id.items.empty()) return fail("IndexError", "tuple index out of range");
@@ -304,9 +302,9 @@ void RestrictedUnpickler::new_object() {
     return leave(std::string(kNotFollowed));
   }
   if (of.kind != LoadedKind::kGlobal) {
-    return fail("UnpicklingError",
-                "Can only create new object for nn.Parameter or classes allowlisted via "
-                "`add_safe_globals` but got ");
+    return refuse(
+        "Can only create new object for nn.Parameter or classes allowlisted via "
+        "`add_safe_globals` but got ");
   }
   if (given.kind != LoadedKind::kTuple)
     return leave("an object is made with no tuple of arguments");
@@ -319,6 +317,15 @@ void RestrictedUnpickler::new_object() {
   if (name.name == "collections.OrderedDict") return push(LoadedKind::kOrderedDict);
   if (name.name == "collections.Counter") return push(LoadedKind::kCounter);
   if (name.name == "builtins.set" && given.items.size() < 2) return push(LoadedKind::kSet);
+  if (name.name == "torch.Size" && given.items.empty()) return push(LoadedKind::kSize);
+  if (name.name == "torch.device" && given.items.empty()) {
+    return fail("TypeError", "device() received an invalid combination of arguments");
+  }
+  if (name.kind == AllowedKind::kTensorType && given.items.empty()) {
+    Loaded made = empty_of_type(name);
+    if (!end_) push_value(std::move(made));
+    return;
+  }
   if (name.name == "torch.nn.parameter.Parameter" && given.items.empty()) {
     Loaded made = tensor(DType::kFloat32, {0});
     made.kind = LoadedKind::kParameter;
@@ -342,7 +349,7 @@ void RestrictedUnpickler::reduce() {
     case LoadedKind::kGlobal:
       break;
     default:
-      return fail("UnpicklingError", "Trying to call reduce for unrecognized function ");
+      return refuse("Trying to call reduce for unrecognized function ");
   }
   switch (given.kind) {
     case LoadedKind::kTuple:
@@ -405,10 +412,10 @@ void RestrictedUnpickler::build() {
     case LoadedKind::kByteArray:
       break;
     default:
-      return fail("UnpicklingError",
-                  fmt::format("Can only build Tensor, Parameter, OrderedDict or types allowlisted "
-                              "via `add_safe_globals`, but got <class '{}'>",
-                              type_name(object)));
+      return refuse(
+          fmt::format("Can only build Tensor, Parameter, OrderedDict or types allowlisted via "
+                      "`add_safe_globals`, but got <class '{}'>",
+                      type_name(object)));
   }
   leave("BUILD changes an object in a way that is not followed here");
 }
