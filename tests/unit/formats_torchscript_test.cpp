@@ -84,7 +84,7 @@ TEST_CASE("Bytecode for the lite interpreter: the pickle is read, its instructio
     CHECK(artifact.pickles[3].imports.at(0).name == "putenv");
     const auto constant = std::find_if(
         artifact.tensors.begin(), artifact.tensors.end(),
-        [](const Tensor& one) { return one.object_path.starts_with("bytecode."); });
+        [](const Tensor& one) { return one.object_path.starts_with("bytecode["); });
     REQUIRE(constant != artifact.tensors.end());
     CHECK(constant->role == TensorRole::kConstant);
     CHECK(artifact.storages.at(*constant->storage).present);
