@@ -90,11 +90,15 @@ class FindingsWriter {
       : report_(report), findings_(findings) {
     for (const PageFindings::Group& group : findings.open) {
       for (const MergedFinding& merged : group.findings) {
-        artifacts_.emplace(merged.first->finding.where.artifact, 0);
+        numbers_.emplace(merged.first->finding.where.artifact, 0);
       }
     }
-    std::size_t number = 0;
-    for (auto& [path, index] : artifacts_) index = number++;
+    for (const ReportedArtifact& artifact : report.artifacts) {
+      const auto found = numbers_.find(artifact.path);
+      if (found == numbers_.end()) continue;
+      found->second = artifacts_.size();
+      artifacts_.push_back(artifact.path);
+    }
   }
 
   std::string write() {
@@ -154,9 +158,8 @@ class FindingsWriter {
     list("Rule", "code", rules, [](const auto& rule) {
       return fmt::format("<option value=\"{0}\">{0} {1}</option>", rule.first, rule.second);
     });
-    list("Artifact", "artifact", artifacts_, [](const auto& artifact) {
-      return fmt::format("<option value=\"{}\">{}</option>", artifact.second,
-                         html_text(artifact.first));
+    list("Artifact", "artifact", artifacts_, [&](std::string_view path) {
+      return fmt::format("<option value=\"{}\">{}</option>", numbers_.at(path), html_text(path));
     });
     out_ +=
         "<div class=\"outcome\"><output aria-live=\"polite\"></output>"
@@ -182,12 +185,12 @@ class FindingsWriter {
   void write_finding(const MergedFinding& merged, Shared shared) {
     const ReportedFinding& reported = *merged.first;
     const Finding& f = reported.finding;
-    const auto artifact = artifacts_.find(f.where.artifact);
+    const auto artifact = numbers_.find(f.where.artifact);
     out_ += fmt::format(
         "<article class=\"finding {}\" id=\"finding-{}\" data-severity=\"{}\" data-family=\"{}\" "
         "data-code=\"{}\" data-artifact=\"{}\">\n<h4>{}{}</h4>\n",
         name_of(f.severity), findings_.numbers.at(&reported), name_of(f.severity),
-        family_of(*f.rule), f.rule->code, artifact == artifacts_.end() ? 0 : artifact->second,
+        family_of(*f.rule), f.rule->code, artifact == numbers_.end() ? 0 : artifact->second,
         severity_badge(f.severity), html_prose(merged.message));
     out_ += place_of(merged);
     if (!f.evidence.empty()) {
@@ -237,7 +240,8 @@ class FindingsWriter {
 
   const Report& report_;
   const PageFindings& findings_;
-  std::map<std::string, std::size_t> artifacts_;  ///< with findings, numbered by path
+  std::vector<std::string_view> artifacts_;  ///< with findings, in the order of the report
+  std::unordered_map<std::string_view, std::size_t> numbers_;  ///< places in `artifacts_`
   std::string out_;
 };
 
