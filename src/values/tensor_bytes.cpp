@@ -83,7 +83,7 @@ tl::expected<TensorBytes, std::string> TensorOpener::open(const Tensor& tensor) 
 void TensorOpener::open_storage(const Storage& storage) {
   open_ = std::make_unique<OpenStorage>();
   if (!storage.present) {
-    open_->why_not = "the file does not hold its bytes";
+    open_->why_not = kAbsent;
   } else if (!storage.pieces.empty()) {
     const auto joined = std::make_shared<std::string>();
     const Result<ByteView> bytes = join_pieces(storage, *joined);

@@ -15,6 +15,9 @@
 
 namespace torchvet {
 
+/// Why the values of a tensor cannot be had when its storage is not in the file.
+inline constexpr std::string_view kAbsent = "the file does not hold its bytes";
+
 /// Everything in one artifact that the values of a tensor depend on, its name apart.
 using View = std::tuple<std::optional<StorageId>, DType, std::int64_t, std::vector<std::int64_t>,
                         std::vector<std::int64_t>, bool, bool>;

@@ -84,8 +84,27 @@ class Feeder {
     }
   }
 
+  /// After the last piece was taken, and all copies were made: tensors without bytes are one gap. A
+  /// file of a checkpoint that is missing or cut off takes those of thousands.
+  void tell_of_absent() {
+    constexpr std::size_t kNamed = 3;
+    if (absent_.size() == 1) {
+      artifact_.add_gap("values of " + absent_.front(), std::string(kAbsent));
+    } else if (!absent_.empty()) {
+      std::string names;
+      for (std::size_t i = 0; i < std::min(kNamed, absent_.size()); ++i) {
+        names += (i == 0 ? "`" : ", `") + absent_[i] + "`";
+      }
+      if (absent_.size() > kNamed) {
+        names += " and " + std::to_string(absent_.size() - kNamed) + " more";
+      }
+      artifact_.add_gap("values of " + std::to_string(absent_.size()) + " tensors",
+                        "the file does not hold their bytes: " + names);
+    }
+  }
+
   /// After the last piece was taken: tensors whose facts follow from those of another one.
-  void copy_results() const {
+  void copy_results() {
     copy_equal_views();
     for (const Sparse& sparse : sparse_) {
       artifact_.tensors[sparse.tensor].values = sparse_facts(
@@ -116,7 +135,7 @@ class Feeder {
     return true;
   }
 
-  void copy_equal_views() const {
+  void copy_equal_views() {
     for (const auto& [copy, original] : copies_) {
       if (const auto why = refused_.find(original); why != refused_.end()) {
         add_gap(artifact_.tensors[copy], why->second);
@@ -200,8 +219,12 @@ class Feeder {
     refused_.emplace(id, std::move(why));
   }
 
-  void add_gap(const Tensor& tensor, std::string why) const {
-    artifact_.add_gap("values of " + tensor.object_path, std::move(why));
+  void add_gap(const Tensor& tensor, std::string why) {
+    if (why == kAbsent) {
+      absent_.push_back(tensor.object_path);
+    } else {
+      artifact_.add_gap("values of " + tensor.object_path, std::move(why));
+    }
   }
 
   Artifact& artifact_;
@@ -214,6 +237,7 @@ class Feeder {
   std::size_t at_ = 0;
   std::vector<std::pair<TensorId, TensorId>> copies_;  ///< copy, original
   std::map<TensorId, std::string> refused_;  ///< why they could not be read
+  std::vector<std::string> absent_;  ///< paths of tensors whose bytes are not in the file
   std::optional<TensorIndex> index_;
 
   std::shared_ptr<TensorPass> tensor_;  ///< of which pieces are left
@@ -237,6 +261,7 @@ void compute_values(Artifact& artifact, const ValuePlan& plan, const Limits& lim
       [](Piece& piece) { piece.tensor->look_at(piece); },
       [&](Piece& piece) { take(artifact, piece); });
   feeder.copy_results();
+  feeder.tell_of_absent();
   feeder.tell_of_storages();
 }
 

@@ -217,6 +217,18 @@ TEST_CASE("a tensor without bytes in the file leaves a gap, one on meta none") {
   CHECK(artifact.gaps[1].what == "values of absent");
 }
 
+TEST_CASE("all tensors without bytes in the file are one gap") {
+  Artifact artifact = artifact_of({}, DType::kFloat32);
+  artifact.storages[0].present = false;
+  for (const char* name : {"a", "b", "c", "d", "e"}) {
+    add_tensor(artifact, name, DType::kFloat32, {2}, {1});
+  }
+  compute(artifact, kDigest);
+  REQUIRE(artifact.gaps.size() == 1);
+  CHECK(artifact.gaps[0].what == "values of 5 tensors");
+  CHECK(artifact.gaps[0].why == "the file does not hold their bytes: `a`, `b`, `c` and 2 more");
+}
+
 TEST_CASE("a view that repeats a few bytes without end is refused, not walked") {
   const std::uint8_t bytes[4] = {};
   Artifact artifact = artifact_of(ByteView(bytes, 4, 0), DType::kFloat32);
