@@ -60,7 +60,7 @@ void read_checkpoint_pointer(const std::shared_ptr<Source>& source, const ReadOp
     others += (others.empty() ? "" : ", ") + folder;
   }
   if (count > kShown) others += " and " + std::to_string(count - kShown) + " more";
-  artifact.add_contradiction(
+  artifact.add_fault(
       named, {ErrorCode::kShardMissing, 0,
               "`latest` names the folder " + named + ", which is not beside it; " +
                   (others.empty() ? std::string("none of its kind is") : "there are: " + others)});

@@ -60,11 +60,13 @@ void check_deepspeed_ranks(const FileContents& models, const FileContents& optim
   }
   const Count count = count_of(models, optimizers, artifact.objects);
   FaultList faults(artifact, "");
+  std::uint64_t missing = 0;
   for (const auto& [name, present] : families) {
     // A count from a file is bounded by what is there: beyond that, nobody reads on.
     const std::uint64_t end = std::min<std::uint64_t>(count.ranks, present.size() + kMostListed);
     for (std::uint64_t rank = 0; rank < end; ++rank) {
       if (present.contains(rank)) continue;
+      ++missing;
       faults.add_contradiction(ErrorCode::kShardMissing, 0,
                                "the shard is missing: `" + name.first + std::to_string(rank) +
                                    name.second + "`; `" + count.key + "` is " +
@@ -73,9 +75,13 @@ void check_deepspeed_ranks(const FileContents& models, const FileContents& optim
   }
   for (const std::string& rank : with_optimizer) {
     if (pipeline || with_model.contains(rank)) continue;
+    ++missing;
     faults.add_contradiction(ErrorCode::kShardMissing, 0,
                              "the shard is missing: there is no `*mp_rank_" + rank +
                                  "_model_states.pt` beside the states of its optimizer");
+  }
+  if (missing > 0) {
+    artifact.add_gap("files of ranks", std::to_string(missing) + " of them are not there");
   }
 }
 

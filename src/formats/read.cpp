@@ -108,7 +108,7 @@ void read_compressed(const std::shared_ptr<Source>& source, Compression compress
   }
   artifact.keep_alive.push_back(unpacked.contents);
   artifact.source.contents = unpacked.contents->bytes().size();
-  if (unpacked.error) artifact.add_contradiction("", *unpacked.error);
+  if (unpacked.error) artifact.add_fault("", *unpacked.error);
   read_into(unpacked.contents, options, artifact);
 }
 

@@ -123,8 +123,8 @@ void TarArchive::list_members() {
     if (known == kParts.end()) continue;
     std::optional<MemberId>& part = parts_[static_cast<std::size_t>(known - kParts.begin())];
     if (part) {
-      faults.add_contradiction(ErrorCode::kZipDuplicateName, found.header_offset,
-                               "the archive has more than one member `" + found.name + "`");
+      faults.add(ErrorCode::kZipDuplicateName, found.header_offset,
+                 "the archive has more than one member `" + found.name + "`");
     }
     part = id;
     if (found.type == '1' || found.type == '2') {
@@ -137,8 +137,8 @@ void TarArchive::list_members() {
   const std::string_view rest = file_.text().substr(static_cast<std::size_t>(reader.position()));
   const std::size_t stray = rest.find_first_not_of('\0');
   if (stray != std::string_view::npos) {
-    faults.add_contradiction(ErrorCode::kZipStrayBytes, file_.offset() + reader.position() + stray,
-                             "bytes follow the end of the archive");
+    faults.add(ErrorCode::kZipStrayBytes, file_.offset() + reader.position() + stray,
+               "bytes follow the end of the archive");
   }
 }
 
