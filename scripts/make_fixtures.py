@@ -8,7 +8,7 @@
 Needs torch (the version that CMake names) and numpy. Every recipe runs in a process of its own, with
 the same seeds and one thread, because torch numbers the classes of programs as a process meets them.
 torch.jit.script writes a module's constants in the order of a Python set, so hashes have a seed too.
-Python files and README.md in a rule's folder are kept; everything else there is the recipe's work.
+Python files, README.md and contract.json in a rule's folder are kept; everything else there is the recipe's work.
 """
 
 import argparse
@@ -27,6 +27,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"
 sys.path.insert(0, str(ROOT / "scripts"))
 sys.dont_write_bytecode = True
+
+import rule_places  # noqa: E402
 
 
 def with_hash_seed() -> None:
@@ -67,7 +69,7 @@ def in_child(folder: pathlib.Path, out: pathlib.Path) -> bool:
 
 def is_ours(path: pathlib.Path) -> bool:
     """Written by hand, so never touched."""
-    return path.suffix == ".py" or path.name in ("README.md", "__pycache__")
+    return rule_places.is_by_hand(path.name)
 
 
 def files_below(folder: pathlib.Path) -> set[pathlib.Path]:

@@ -65,4 +65,4 @@ def is_series(code: str) -> bool:
 
 def is_by_hand(name: str) -> bool:
     """Whether an entry of a fixture folder is written by a person, and so no fixture."""
-    return name.endswith(".py") or name in ("README.md", "__pycache__")
+    return name.endswith(".py") or name in ("README.md", "contract.json", "__pycache__")

@@ -102,7 +102,8 @@ int run_baseline(const Options& given) {
     return kExitError;
   }
   options.paths.erase(options.paths.begin());
-  OrFaults<Settings> settings = make_settings(options, options.series);
+  OrFaults<Settings> settings =
+      make_settings(options, options.series ? RuleSet::kSeries : RuleSet::kArtifact);
   if (!settings) {
     complain(settings.error());
     return kExitError;

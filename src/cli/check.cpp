@@ -26,7 +26,7 @@ OrFaults<Report> report_of_files(const Options& options, const Settings& setting
 
 int run_check(const Options& options, const std::vector<std::string>& argv) {
   const RunClock clock;
-  const OrFaults<Settings> settings = make_settings(options, /*series=*/false);
+  const OrFaults<Settings> settings = make_settings(options, RuleSet::kArtifact);
   if (!settings) {
     complain(settings.error());
     return kExitError;

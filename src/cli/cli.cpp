@@ -7,6 +7,7 @@
 
 #include "cli/configuration.h"
 #include "cli/exit_code.h"
+#include "cli/first_words.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
@@ -35,7 +36,7 @@ int run_help(const CommandLine& line) {
 
 int dispatch(const std::vector<std::string>& argv) {
   if (argv.size() < 2) {
-    complain("nothing to do; `torchvet help` says how");
+    say(first_words("."));
     return kExitError;
   }
   const Result<CommandLine> line = parse_command_line({argv.begin() + 1, argv.end()});
@@ -60,6 +61,8 @@ int dispatch(const std::vector<std::string>& argv) {
       return run_drift(*options, argv);
     case Verb::kConvert:
       return run_convert(*options);
+    case Verb::kDiff:
+      return run_diff(*options, argv);
     case Verb::kBaseline:
       return run_baseline(*options);
     case Verb::kInspect:

@@ -84,7 +84,7 @@ OrFaults<Report> report_of_series(const Options& options, const Settings& settin
 
 int run_drift(const Options& options, const std::vector<std::string>& argv) {
   const RunClock clock;
-  const OrFaults<Settings> settings = make_settings(options, /*series=*/true);
+  const OrFaults<Settings> settings = make_settings(options, RuleSet::kSeries);
   if (!settings) {
     complain(settings.error());
     return kExitError;

@@ -85,7 +85,7 @@ std::string help_text(Verb verb) {
     std::string out = fmt::format("usage: torchvet {}{}{}\n\n{}\n", row.name,
                                   row.arguments.empty() ? "" : " ", row.arguments, row.help);
     out += examples_of(row) + options_of(verb);
-    if (verb == Verb::kCheck || verb == Verb::kDrift) out += exit_codes();
+    if (verb == Verb::kCheck || verb == Verb::kDrift || verb == Verb::kDiff) out += exit_codes();
     return out;
   }
   std::string out =

@@ -12,8 +12,10 @@ namespace {
 
 // `config` takes what `check` does, to show what would come of it.
 constexpr Verbs kCheck = bit(Verb::kCheck) | bit(Verb::kBaseline) | bit(Verb::kConfig);
-constexpr Verbs kScan = kCheck | bit(Verb::kDrift);
-constexpr Verbs kJudge = bit(Verb::kCheck) | bit(Verb::kDrift) | bit(Verb::kConfig);
+constexpr Verbs kIntent = kCheck | bit(Verb::kDrift);
+constexpr Verbs kScan = kIntent | bit(Verb::kDiff);
+constexpr Verbs kJudge =
+    bit(Verb::kCheck) | bit(Verb::kDrift) | bit(Verb::kDiff) | bit(Verb::kConfig);
 constexpr Verbs kTell = kJudge | bit(Verb::kConvert);
 constexpr Verbs kRead = kScan | bit(Verb::kInspect);
 constexpr Verbs kPrint = kRead | bit(Verb::kConvert) | bit(Verb::kExplain) | bit(Verb::kRules);
@@ -51,7 +53,7 @@ const std::vector<OptionRow>& option_table() {
       {"--severity", "", "CODE=LEVEL", "report a rule (or family) as note, warning or error",
        "Rules", kScan, &Options::severity},
       {"--no-values", "", "", "never read weight bytes; rules that need them do not run", "Rules",
-       kCheck, &Options::no_values},
+       kCheck | bit(Verb::kDiff), &Options::no_values},
       {"--digest", "", "", "read every byte: checksums of all members, sha256 of each file",
        "Rules", kCheck, &Options::digest},
 
@@ -60,13 +62,32 @@ const std::vector<OptionRow>& option_table() {
        "PURPOSE",
        "what the artifact is for; by default told by what it is",
        "Intent",
-       kScan,
+       kIntent,
        &Options::purpose,
        {"inference", "training", "resume"}},
-      {"--target-device", "", "DEVICE", "device it will run on: cpu, cuda, ...", "Intent", kScan,
+      {"--target-device", "", "DEVICE", "device it will run on: cpu, cuda, ...", "Intent", kIntent,
        &Options::target_device},
-      {"--target-torch", "", "X.Y", "torch version it will be loaded with", "Intent", kRead,
-       &Options::target_torch},
+      {"--target-torch", "", "X.Y", "torch version it will be loaded with", "Intent",
+       kIntent | bit(Verb::kInspect), &Options::target_torch},
+      {"--expect",
+       "",
+       "FILE",
+       "a contract of names, shapes, types and the number of parameters: what `inspect --what "
+       "tensors --format json` prints, or a shorter one",
+       "Intent",
+       kCheck,
+       &Options::expect,
+       {},
+       true},
+      {"--against",
+       "",
+       "OLD",
+       "the file to compare with",
+       "Intent",
+       bit(Verb::kDiff),
+       &Options::against,
+       {},
+       true},
 
       {"--fail-on",
        "",
@@ -173,9 +194,9 @@ const std::vector<OptionRow>& option_table() {
       {"--exclude", "", "GLOB", "in directories, pass over the files that match", "Files", kScan,
        &Options::exclude},
       {"--stdin-name", "", "NAME", "name for what comes through `-`", "Files",
-       kCheck | bit(Verb::kInspect), &Options::stdin_name},
+       kCheck | bit(Verb::kDiff) | bit(Verb::kInspect), &Options::stdin_name},
       {"--artifact-id", "", "ID", "what the one file is called in fingerprints, wherever it lies",
-       "Files", kCheck, &Options::artifact_id},
+       "Files", kCheck | bit(Verb::kDiff), &Options::artifact_id},
       {"--path-prefix", "", "PREFIX", "put this before every path in reports", "Files", kScan,
        &Options::path_prefix},
       {"--follow-symlinks", "", "", "follow symbolic links in directories", "Files", kScan,

@@ -16,6 +16,7 @@ enum class Verb : std::uint8_t {
   kCheck,
   kDrift,
   kConvert,
+  kDiff,
   kBaseline,
   kInspect,
   kExplain,
@@ -77,6 +78,7 @@ struct Options {
   std::string min_confidence = "low";
   bool allow_incomplete = false, allow_empty = false;
   std::string purpose, target_device, target_torch;
+  std::string expect, against;
   std::string baseline;
   std::vector<std::string> suppression_files;
   bool no_suppressions = false, show_suppressed = false;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <exception>
-#include <set>
 #include <utility>
 
 #include "cli/parallel.h"
@@ -14,6 +13,7 @@
 #include "formats/detect.h"
 #include "formats/read.h"
 #include "graph/provenance.h"
+#include "model/expectation.h"
 #include "model/program_form.h"
 #include "values/values.h"
 
@@ -35,27 +35,10 @@ void never_green_unread(Checked& checked, const Artifact& artifact) {
 }  // namespace
 
 std::optional<std::uint64_t> parameter_count(const Artifact& artifact) {
-  std::set<TensorId> tensors;
-  const auto add = [&](TensorId id) {
-    if (id < artifact.tensors.size() && artifact.tensors[id].role == TensorRole::kParameter) {
-      tensors.insert(id);
-    }
-  };
-  for (const Module& module : artifact.modules) {
-    for (const ModuleTensor& parameter : module.parameters) {
-      if (parameter.tensor) add(*parameter.tensor);
-    }
-  }
-  if (artifact.modules.empty() && !artifact.state_dicts.empty()) {
-    for (const StateEntry& entry : artifact.state_dicts.front().entries) add(entry.tensor);
-  }
-  if (artifact.modules.empty() && artifact.state_dicts.empty()) return std::nullopt;
-  std::uint64_t count = 0;
-  for (const TensorId id : tensors) {
-    const std::optional<std::uint64_t> elements = artifact.tensors[id].element_count();
-    if (!elements || __builtin_add_overflow(count, *elements, &count)) return std::nullopt;
-  }
-  return count;
+  const std::vector<ModelView> models = model_views(artifact);
+  if (!models.empty()) return count_parameters(artifact, models.front().entries);
+  const bool is_model = !artifact.modules.empty() || !artifact.state_dicts.empty();
+  return is_model ? std::optional<std::uint64_t>(0) : std::nullopt;
 }
 
 ReportedArtifact describe(const Input& input, const Artifact& artifact) {

@@ -46,7 +46,8 @@ class Scanner {
 /// What a report says about an artifact that was read.
 [[nodiscard]] ReportedArtifact describe(const Input& input, const Artifact& artifact);
 
-/// Elements of the model's parameters, each tensor counted once; nothing when there is no model.
+/// Elements of the parameters of all models in a file, those that share their memory counted once;
+/// nothing when there is no model.
 [[nodiscard]] std::optional<std::uint64_t> parameter_count(const Artifact& artifact);
 
 }  // namespace torchvet

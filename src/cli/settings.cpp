@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "cli/config_keys.h"
+#include "cli/expect_file.h"
 #include "engine/selection.h"
 #include "engine/suggest.h"
 #include "rules/registry.h"
@@ -86,17 +87,25 @@ Result<Intent> make_intent(const Options& options) {
 }
 
 Result<std::vector<const Rule*>> make_rules(const Options& options, const Policy& policy,
-                                            bool series) {
+                                            RuleSet kept) {
   Result<std::vector<const Rule*>> rules = rules_of(policy, all_rules());
   if (!rules) return rules;
+  bool expects = false;
   const auto unused = [&](const Rule* rule) {
     const bool for_series = rule->check_series != nullptr;
-    return for_series != series || (options.no_values && rule->needs == Needs::kValues);
+    if (for_series != (kept == RuleSet::kSeries)) return true;
+    if (kept == RuleSet::kPair && !rule->needs_expectation) return true;
+    if (kept == RuleSet::kArtifact && rule->needs_expectation && options.expect.empty()) {
+      expects = true;
+      return true;
+    }
+    return options.no_values && rule->needs == Needs::kValues;
   };
   rules->erase(std::remove_if(rules->begin(), rules->end(), unused), rules->end());
   if (rules->empty()) {
-    return wrong(fmt::format("the selection leaves no rule to run for `torchvet {}`",
-                             row_of(options.verb).name));
+    return wrong(fmt::format("the selection leaves no rule to run for `torchvet {}`{}",
+                             row_of(options.verb).name,
+                             expects ? "; rules of CTR need --expect FILE" : ""));
   }
   return rules;
 }
@@ -193,12 +202,12 @@ Result<Policy> make_policy(const Options& options) {
 
 namespace {
 
-Result<Settings> settings_of(const Options& options, bool series) {
+Result<Settings> settings_of(const Options& options, RuleSet kept) {
   Settings settings;
   Result<Policy> policy = make_policy(options);
   if (!policy) return tl::unexpected<Error>(policy.error());
   settings.policy = std::move(*policy);
-  Result<std::vector<const Rule*>> rules = make_rules(options, settings.policy, series);
+  Result<std::vector<const Rule*>> rules = make_rules(options, settings.policy, kept);
   if (!rules) return tl::unexpected<Error>(rules.error());
   settings.rules = std::move(*rules);
   settings.show = *severity_from_name(options.show);
@@ -209,6 +218,11 @@ Result<Settings> settings_of(const Options& options, bool series) {
   const Result<Limits> limits = make_limits(options);
   if (!limits) return tl::unexpected<Error>(limits.error());
   settings.limits = *limits;
+  if (!options.expect.empty()) {
+    Result<Expectation> expected = read_expectation(options.expect, settings.limits);
+    if (!expected) return tl::unexpected<Error>(expected.error());
+    settings.intent.expected = std::make_shared<const Expectation>(std::move(*expected));
+  }
   const auto timeout = make_timeout(options);
   if (!timeout) return tl::unexpected<Error>(timeout.error());
   settings.timeout = *timeout;
@@ -241,8 +255,8 @@ Result<Settings> settings_of(const Options& options, bool series) {
 
 }  // namespace
 
-OrFaults<Settings> make_settings(const Options& options, bool series) {
-  Result<Settings> settings = settings_of(options, series);
+OrFaults<Settings> make_settings(const Options& options, RuleSet kept) {
+  Result<Settings> settings = settings_of(options, kept);
   if (!settings) return tl::unexpected(std::vector{settings.error().detail});
   if (!options.baseline.empty() && options.verb != Verb::kBaseline) {
     OrFaults<Baseline> baseline = read_baseline(options.baseline);

@@ -38,9 +38,12 @@ struct Settings {
   When progress = When::kAuto;
 };
 
-/// `series`: keep the rules for series, else those for one artifact.
+/// Which rules a run can have: those for one artifact, for a series, or for one artifact beside
+/// another.
+enum class RuleSet : std::uint8_t { kArtifact, kSeries, kPair };
+
 /// Faults: unknown names, with a suggestion; values that mean nothing; a baseline that is none.
-[[nodiscard]] OrFaults<Settings> make_settings(const Options& options, bool series);
+[[nodiscard]] OrFaults<Settings> make_settings(const Options& options, RuleSet kept);
 
 /// What the options say about rules, severities and what is accepted; without a baseline.
 /// Errors: kConfigInvalid.

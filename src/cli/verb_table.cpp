@@ -8,6 +8,7 @@ constexpr Example kCheck[] = {
     {"torchvet check exported/ --fail-on warning", "at a folder; stop on warnings"},
     {"torchvet check exported/ --select REG,MOD", "with two families of rules"},
     {"torchvet check model.pt --report text --report json=vet.json", "for people and for machines"},
+    {"torchvet check model.pt --expect contract.json", "is it the model that was agreed on?"},
     {"torchvet check - --stdin-name model.pt", "at standard input"},
 };
 constexpr Example kDrift[] = {
@@ -19,6 +20,12 @@ constexpr Example kConvert[] = {
     {"torchvet convert vet.json --report sarif=vet.sarif", "without a second look at the models"},
     {"torchvet convert vet.json", "as text"},
     {"torchvet convert --schema", "the JSON schema of the JSON report"},
+};
+constexpr Example kDiff[] = {
+    {"torchvet diff new.pt --against old.pt",
+     "does the new model fit where the old one runs?"},
+    {"torchvet diff model.safetensors --against last.ckpt", "the same in other formats"},
+    {"torchvet diff new.pt --against old.pt --fail-on warning", "stop on converted types too"},
 };
 constexpr Example kBaseline[] = {
     {"torchvet baseline write exported/ --baseline known.json", "accept what is there today"},
@@ -62,6 +69,8 @@ constexpr VerbRow kTable[] = {
      "look for defects in files, directories or standard input (-)", "", kCheck},
     {Verb::kDrift, "drift", "[OPTIONS] PATH PATH...",
      "look for defects in a series of checkpoints of one training run", "", kDrift},
+    {Verb::kDiff, "diff", "[OPTIONS] NEW --against OLD",
+     "compare the models of two files: names, shapes, types, devices", "", kDiff},
     {Verb::kConvert, "convert", "[OPTIONS] REPORT.json", "make other reports from a JSON report",
      "", kConvert},
     {Verb::kBaseline, "baseline", "write|prune --baseline FILE [OPTIONS] PATH...",

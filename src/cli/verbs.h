@@ -12,6 +12,7 @@ namespace torchvet {
 [[nodiscard]] int run_check(const Options& options, const std::vector<std::string>& argv);
 [[nodiscard]] int run_drift(const Options& options, const std::vector<std::string>& argv);
 [[nodiscard]] int run_convert(const Options& options);
+[[nodiscard]] int run_diff(const Options& options, const std::vector<std::string>& argv);
 [[nodiscard]] int run_baseline(const Options& options);
 [[nodiscard]] int run_inspect(const Options& options);
 [[nodiscard]] int run_explain(const Options& options);

@@ -10,6 +10,7 @@
 #include "engine/accepted.h"
 #include "engine/reported_model.h"
 #include "model/gap.h"
+#include "model/load_fit.h"
 #include "rule/rule.h"
 
 namespace torchvet {
@@ -120,6 +121,27 @@ struct ReportedSeries {
   std::vector<ReportedTrack> tracks;
 };
 
+/// One thing in which a file differs from the one it is compared with.
+struct ReportedChange {
+  std::string_view kind;  ///< of `ChangeKind`, or "names": all names differ in one way
+  Compatibility compatibility = Compatibility::kBreaking;
+  std::string name;           ///< of the tensor: the old one where it has one
+  std::string before, after;  ///< "float32 [4, 16]", "cuda:0"; empty where there is nothing
+  std::string renamed;        ///< the name that it may have in the other file; empty: none
+  bool same_numbers = false;  ///< the numbers under that name are the same
+  std::uint64_t count = 1;    ///< tensors
+};
+
+/// What `load_state_dict` does with the state of a file in the model of another.
+struct ReportedDiff {
+  std::string path, against;
+  Compatibility compatibility = Compatibility::kCompatible;  ///< the worst of all changes
+  std::uint64_t tensors_before = 0, tensors = 0;
+  std::uint64_t same = 0;  ///< tensors that differ in nothing but their device
+  std::optional<std::uint64_t> parameters_before, parameters;
+  std::vector<ReportedChange> changes;  ///< breaking ones first, then in the order of the model
+};
+
 /// Findings: new ones by severity, and those that were accepted.
 struct Counts {
   std::uint64_t error = 0, warning = 0, note = 0;
@@ -151,6 +173,7 @@ struct Report {
   std::vector<ReportedSuppression> suppressions;  ///< in the order in which they were given
   std::optional<ReportedBaseline> baseline;
   std::optional<ReportedSeries> series;
+  std::optional<ReportedDiff> diff;
 };
 
 }  // namespace torchvet

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/escape.h"
+#include "model/expectation.h"
 #include "model/optimizer_alignment.h"
 #include "report/graph_dump.h"
 #include "report/inspect.h"
@@ -144,11 +145,18 @@ Json values_json(const ValueFacts& facts) {
   return out;
 }
 
-Json tensor_json(const Artifact& artifact, const Tensor& tensor) {
-  Json aliases = Json::array();
-  for (const std::string& alias : tensor.aliases) aliases.push_back(text(alias));
+Json texts(const std::vector<std::string>& raw) {
+  Json out = Json::array();
+  for (const std::string& one : raw) out.push_back(text(one));
+  return out;
+}
+
+/// `names`: those that the model's state_dict has for the tensor.
+Json tensor_json(const Artifact& artifact, const Tensor& tensor,
+                 const std::vector<std::string>& names) {
   Json out = {{"path", text(tensor.object_path)},
-              {"aliases", std::move(aliases)},
+              {"aliases", texts(tensor.aliases)},
+              {"names", texts(names)},
               {"role", torchvet::name_of(tensor.role)},
               {"dtype", torchvet::name_of(tensor.dtype)},
               {"shape", tensor.shape},
@@ -172,10 +180,26 @@ Json tensor_json(const Artifact& artifact, const Tensor& tensor) {
   return out;
 }
 
-Json tensors_part(const Artifact& artifact) {
+Json tensors_part(const Artifact& artifact, const ModelView* model) {
+  std::vector<std::vector<std::string>> names(artifact.tensors.size());
+  if (model != nullptr) {
+    for (const StateEntry& entry : model->entries) names[entry.tensor].push_back(entry.name);
+  }
   Json out = Json::array();
-  for (const Tensor& tensor : artifact.tensors) out.push_back(tensor_json(artifact, tensor));
+  for (TensorId id = 0; id < artifact.tensors.size(); ++id) {
+    out.push_back(tensor_json(artifact, artifact.tensors[id], names[id]));
+  }
   return out;
+}
+
+/// The tensors, and how many parameters the model has: a contract for `--expect`.
+void add_tensors(Json& out, const Artifact& artifact) {
+  const std::vector<ModelView> models = model_views(artifact);
+  if (!models.empty()) {
+    const auto count = count_parameters(artifact, models.front().entries);
+    if (count) out["parameters"] = *count;
+  }
+  out["tensors"] = tensors_part(artifact, models.empty() ? nullptr : &models.front());
 }
 
 Json held(const Artifact& artifact, const std::vector<ModuleTensor>& tensors) {
@@ -311,7 +335,7 @@ Json inspect_json(const Artifact& artifact, const std::vector<Part>& parts) {
         out["members"] = members_part(artifact);
         break;
       case Part::kTensors:
-        out["tensors"] = tensors_part(artifact);
+        add_tensors(out, artifact);
         break;
       case Part::kModules:
         out["modules"] = modules_part(artifact);

@@ -48,6 +48,7 @@ std::string json_report(const Report& report) {
   for (const ReportedSuppression& one : report.suppressions) {
     out["suppressions"].push_back(suppression_json(one));
   }
+  if (report.diff) out["diff"] = diff_json(*report.diff);
   if (report.baseline) out["baseline"] = baseline_json(*report.baseline);
   out["rules"] = ReportJson::array();
   for (const Rule* rule : report.rules) out["rules"].push_back(rule_json(*rule));

@@ -156,6 +156,31 @@ Json interval_json(const ReportedInterval& i) {
   return out;
 }
 
+ReportJson diff_json(const ReportedDiff& diff) {
+  ReportJson changes = ReportJson::array();
+  for (const ReportedChange& change : diff.changes) {
+    changes.push_back({{"change", change.kind},
+                       {"compatibility", name_of(change.compatibility)},
+                       {"name", text_json(change.name)},
+                       {"before", text_json(change.before)},
+                       {"after", text_json(change.after)},
+                       {"renamed", text_json(change.renamed)},
+                       {"same_numbers", change.same_numbers},
+                       {"tensors", change.count}});
+  }
+  const auto side = [](std::uint64_t tensors, const std::optional<std::uint64_t>& parameters) {
+    return ReportJson{{"tensors", tensors},
+                      {"parameters", parameters ? ReportJson(*parameters) : ReportJson(nullptr)}};
+  };
+  return {{"path", text_json(diff.path)},
+          {"against", text_json(diff.against)},
+          {"compatibility", name_of(diff.compatibility)},
+          {"before", side(diff.tensors_before, diff.parameters_before)},
+          {"after", side(diff.tensors, diff.parameters)},
+          {"same", diff.same},
+          {"changes", std::move(changes)}};
+}
+
 Json rule_json(const Rule& rule) {
   return {{"code", rule.code},
           {"name", rule.name},

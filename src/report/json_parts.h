@@ -22,6 +22,7 @@ using ReportJson = nlohmann::ordered_json;
 [[nodiscard]] ReportJson suppression_json(const ReportedSuppression& reported);
 [[nodiscard]] ReportJson baseline_json(const ReportedBaseline& baseline);
 [[nodiscard]] ReportJson interval_json(const ReportedInterval& interval);
+[[nodiscard]] ReportJson diff_json(const ReportedDiff& diff);
 [[nodiscard]] ReportJson rule_json(const Rule& rule);
 
 /// One tensor of a series, in one line: a float is written with as many digits as tell it from

@@ -96,6 +96,7 @@ class Reader {
     each(root_, "suppressions", [&](Json one) { read_suppression(one); });
     if (const auto baseline = json_field(root_, "baseline")) read_baseline(*baseline);
     if (const auto series = json_field(root_, "series")) read_series(*series);
+    if (const auto diff = json_field(root_, "diff")) read_diff(*diff);
     check_summary(json_field(root_, "summary"));
     if (!faults_.empty()) return tl::unexpected(std::move(faults_));
     return std::move(stored_);
@@ -144,13 +145,15 @@ class Reader {
     artifact.parameters = json_unsigned(json_field(json, "parameters"));
     artifact.form = text(json, "form");
     artifact.read_error = text(json, "error");
-    each(json, "gaps",
-         [&](Json gap) { artifact.gaps.push_back({text(gap, "what"), text(gap, "why")}); });
+    each(json, "gaps", [&](Json gap) {
+      artifact.gaps.push_back({text(gap, "what"), text(gap, "why")});
+    });
     each(json, "unseen", [&](Json unseen) {
       artifact.unseen.push_back({text(unseen, "code"), text(unseen, "what")});
     });
-    each(json, "skipped",
-         [&](Json skip) { artifact.skipped.push_back({text(skip, "why"), texts(skip, "codes")}); });
+    each(json, "skipped", [&](Json skip) {
+      artifact.skipped.push_back({text(skip, "why"), texts(skip, "codes")});
+    });
     paths_.insert(artifact.path);
     report_.artifacts.push_back(std::move(artifact));
   }
@@ -183,8 +186,9 @@ class Reader {
         !checked_add(finding.where.bytes->offset, finding.where.bytes->length)) {
       return say(place + ".location.bytes", "they end past any file");
     }
-    each(json, "evidence",
-         [&](Json one) { finding.evidence.push_back({text(one, "kind"), text(one, "text")}); });
+    each(json, "evidence", [&](Json one) {
+      finding.evidence.push_back({text(one, "kind"), text(one, "text")});
+    });
     reported.fingerprint = text(json, "fingerprint");
     reported.status = named(text(json, "status"), {FindingStatus::kNew, FindingStatus::kBaselined,
                                                    FindingStatus::kSuppressed});
@@ -274,6 +278,36 @@ class Reader {
       track.updates[static_cast<std::size_t>(interval)] = std::numeric_limits<float>::infinity();
     });
     series.tracks.push_back(std::move(track));
+  }
+
+  static std::optional<std::uint64_t> parameters_of(std::optional<Json> side) {
+    const std::optional<Json> count = json_field(side, "parameters");
+    return count ? json_unsigned(*count) : std::nullopt;
+  }
+
+  static Compatibility compatibility_of(Json json) {
+    using enum Compatibility;
+    return named(text(json, "compatibility"), {kCompatible, kUnknown, kBreaking});
+  }
+
+  void read_diff(Json json) {
+    ReportedDiff diff;
+    diff.path = text(json, "path");
+    diff.against = text(json, "against");
+    diff.compatibility = compatibility_of(json);
+    const std::optional<Json> before = json_field(json, "before"),
+                              after = json_field(json, "after");
+    diff.tensors_before = whole(before, "tensors");
+    diff.tensors = whole(after, "tensors");
+    diff.parameters_before = parameters_of(before);
+    diff.parameters = parameters_of(after);
+    diff.same = whole(json, "same");
+    each(json, "changes", [&](Json one) {
+      diff.changes.push_back({keep(text(one, "change")), compatibility_of(one), text(one, "name"),
+                              text(one, "before"), text(one, "after"), text(one, "renamed"),
+                              flag(one, "same_numbers"), whole(one, "tensors")});
+    });
+    report_.diff = std::move(diff);
   }
 
   /// A report whose numbers and verdict are not those of its findings was changed by somebody.

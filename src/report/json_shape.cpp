@@ -214,6 +214,42 @@ Shape track() {
   });
 }
 
+Shape compatibility() { return choice({"compatible", "unknown", "breaking"}); }
+
+Shape side() {
+  return object({
+      {"tensors", "of the model", whole()},
+      {"parameters", "elements of its parameters; null: more than can be counted",
+       or_null(whole())},
+  });
+}
+
+Shape change() {
+  return object({
+      {"change", "what it is",
+       choice({"names", "missing", "unexpected", "shape", "dtype", "layout", "device", "tie"})},
+      {"compatibility", "what load_state_dict does", compatibility()},
+      {"name", "of the tensor: the old one where it has one", text()},
+      {"before", "shape and type, or what else differs; empty: it was not there", text()},
+      {"after", "empty: it is not there", text()},
+      {"renamed", "the name that it may have in the other file; empty: none", text()},
+      {"same_numbers", "the numbers under that name are the same", boolean()},
+      {"tensors", "that differ in this way", whole()},
+  });
+}
+
+Shape diff() {
+  return object({
+      {"path", "of the new file", text()},
+      {"against", "path of the old file", text()},
+      {"compatibility", "the worst of all changes", compatibility()},
+      {"before", "the model of the old file", side()},
+      {"after", "the model of the new file", side()},
+      {"same", "tensors that differ in nothing but their device", whole()},
+      {"changes", "breaking ones first", list(change())},
+  });
+}
+
 /// A check without std::regex, whose recursion a long text would choose the depth of.
 bool fits(std::string_view text, TextKind kind) {
   constexpr std::string_view kHex = "0123456789abcdef", kDigits = "0123456789";
@@ -341,6 +377,7 @@ const Shape& report_shape() {
                object({{"order", "how the checkpoints were ordered", text()},
                        {"intervals", "between neighbours", list(interval())},
                        {"tensors", "of the model", list(track())}})),
+      optional("diff", "of `torchvet diff`", diff()),
   });
   return kShape;
 }

@@ -43,6 +43,7 @@ std::string jsonl_report(const Report& report) {
   }
   if (report.baseline) write_line(out, "baseline", baseline_json(*report.baseline));
   if (report.series) write_series(out, *report.series);
+  if (report.diff) write_line(out, "diff", diff_json(*report.diff));
   for (const Rule* rule : report.rules) write_line(out, "rule", rule_json(*rule));
   write_line(out, "summary",
              {{"outcome", name_of(report.outcome)},

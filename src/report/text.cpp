@@ -33,6 +33,7 @@ class Writer {
     if (report_.series && !report_.series->intervals.empty() && !options_.quiet) {
       out_ += series_table(*report_.series, options_) + "\n";
     }
+    if (report_.diff && !options_.quiet) out_ += diff_table(*report_.diff, options_) + "\n";
     write_findings();
     write_gaps();
     if (!options_.quiet) write_unseen();

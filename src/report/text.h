@@ -32,6 +32,9 @@ struct TextOptions {
 [[nodiscard]] std::vector<MergedFinding> displayed(const Report& report,
                                                    const TextOptions& options);
 
+/// What differs between two files, and whether the state of one can be loaded into the other.
+[[nodiscard]] std::string diff_table(const ReportedDiff& diff, const TextOptions& options);
+
 /// The table of a series: for each checkpoint how many tensors moved since the one before, and how
 /// the most remarkable ones moved over the run.
 [[nodiscard]] std::string series_table(const ReportedSeries& series, const TextOptions& options);

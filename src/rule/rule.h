@@ -1,10 +1,13 @@
 #pragma once
 
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "model/artifact.h"
+#include "model/expectation.h"
 #include "model/series.h"
 #include "rule/finding.h"
 
@@ -28,6 +31,7 @@ struct Intent {
   Purpose purpose = Purpose::kByKind;
   std::string target_device;  ///< "cpu", "cuda"; empty: unknown
   std::string target_torch;   ///< "2.9"; empty: the newest known
+  std::shared_ptr<const Expectation> expected;  ///< what the model should hold; null: not told
 };
 
 using Check = std::vector<Finding> (*)(const Artifact&, const Intent&);
@@ -58,6 +62,7 @@ struct Rule {
   Wants wants = nullptr;
   Unseen unseen = nullptr;
   bool judges_without_program = false;  ///< of kGraph: has something to say of modules alone, too
+  bool needs_expectation = false;  ///< it has nothing to say without `Intent::expected`
 };
 
 inline constexpr std::string_view kDocHeadings[] = {

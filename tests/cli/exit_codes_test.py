@@ -28,8 +28,8 @@ CORRUPT = FIXTURES / "FMT001/bad_zip_cut.pt"       # FMT001 error and a gap
 CLEAN = FIXTURES / "PKL004/ok_state_dict.pt"
 SCRIPT = FIXTURES / "demo/clean.pt"                # TorchScript: needs the worker
 UNREAD = b"\x10\0\0\0PTMF\0\0\0\0"      # a mobile model, which is known and not read yet
-
-VERBS = ("check", "drift", "baseline", "inspect", "explain", "rules", "config", "version",
+NO_MODEL = FIXTURES / "CTR001/bad_no_model.pt"
+VERBS = ("check", "drift", "diff", "baseline", "inspect", "explain", "rules", "config", "version",
          "completions", "man", "help")
 SETTINGS = ("TORCHVET_WORKER", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CI", "TERM")
 CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]")
@@ -94,7 +94,6 @@ class ExitCodes(Case):
     def test_2_is_said_on_standard_error_alone(self):
         (self.folder / "empty").mkdir()
         for arguments, message in (
-                ([], "nothing to do"),
                 (["check"], "no path given"),
                 (["check", "--josn", CLEAN], "unknown option --josn for `torchvet check`; "
                                              "did you mean --json?"),
@@ -117,6 +116,12 @@ class ExitCodes(Case):
                 (["inspect"], "inspect prints one file"),
                 (["inspect", "absent.pt"], "absent.pt: No such file or directory"),
                 (["drift", CLEAN], "at least two checkpoints"),
+                (["diff", CLEAN], "compare with which file? --against OLD"),
+                (["diff", "--against", CLEAN], "diff compares one file"),
+                (["diff", CLEAN, "--against", "-"], "standard input is for the new file"),
+                (["diff", CLEAN, "--against", FIXTURES / "REG009"], "name one"),
+                (["diff", CLEAN, "--against", NO_MODEL], "there is no model in it to compare with"),
+                (["check", CLEAN, "--expect", "absent.json"], "absent.json: "),
                 (["explain"], "which rule?"),
                 (["explain", "REG01"], "no rule, family or name"),
                 (["completions", "bsh"], "did you mean bash?"),
@@ -472,9 +477,9 @@ class Help(Case):
             self.assertEqual(self.expect(0, "help", verb), text)
             self.assertRegex(text, rf"\Ausage: torchvet {verb}\b")
             self.assertLessEqual(max(map(len, text.splitlines())), 100)
-            self.assertEqual("Exit codes:" in text, verb in ("check", "drift"))
+            self.assertEqual("Exit codes:" in text, verb in ("check", "drift", "diff"))
             described = set(re.findall(r"(?m)^  (?:-\w, )?(--[a-z-]+)", text))
-            completed = re.search(rf'(?m)^ +{verb}\) COMPREPLY=\(\$\(compgen -W "([^"]*)"',
+            completed = re.search(rf'(?m)^ +{verb}\) flags="([^"]*)"',
                                   self.expect(0, "completions", "bash"))
             self.assertEqual(described, {w for w in completed[1].split() if w.startswith("--")})
             self.assertIn("--help", described)

@@ -14,7 +14,7 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True
-from project import CLEAN, ERROR, SERIES, TORCHVET, Case  # noqa: E402
+from project import CLEAN, ERROR, FIXTURES, SERIES, TORCHVET, Case  # noqa: E402
 
 TEXTS = pathlib.Path(__file__).resolve().parents[1] / "help"
 
@@ -54,6 +54,12 @@ class Help(Case):
         self.model("model.pt", CLEAN)
         self.model("exported/a.pt", ERROR)
         self.configure("", "torchvet.1")
+        contract = self.expect(0, "inspect", CLEAN, "--what", "tensors", "--format", "json")
+        self.configure(contract, "contract.json")
+        for name in ("new.pt", "old.pt"):
+            self.model(name, CLEAN)
+        self.model("model.safetensors", FIXTURES / "CTR001/ok_tensors.safetensors")
+        self.model("last.ckpt", FIXTURES / "CTR001/ok_checkpoint.pt")
         for checkpoint in SERIES.iterdir():
             self.model(f"run/{checkpoint.name}", checkpoint)
             self.model(checkpoint.name, checkpoint)
