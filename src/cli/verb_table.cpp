@@ -22,8 +22,7 @@ constexpr Example kConvert[] = {
     {"torchvet convert --schema", "the JSON schema of the JSON report"},
 };
 constexpr Example kDiff[] = {
-    {"torchvet diff new.pt --against old.pt",
-     "does the new model fit where the old one runs?"},
+    {"torchvet diff new.pt --against old.pt", "does new.pt fit where old.pt runs?"},
     {"torchvet diff model.safetensors --against last.ckpt", "the same in other formats"},
     {"torchvet diff new.pt --against old.pt --fail-on warning", "stop on converted types too"},
 };
