@@ -39,7 +39,8 @@ allowed, and `getattr` would allow everything. For numpy's arrays and numbers, t
 nowhere in the file, as `numpy.dtypes.Float64DType`; the line has it.
 
 ## Limits
-Names that a program allows before it loads are not known here, nor those that an import allows, but for what
+With `--for resume` it is a note: the run that goes on from a checkpoint wrote it, and its code knows what it has to
+allow. Names that a program allows before it loads are not known here, nor those that an import allows, but for what
 `import torch` allows itself. Releases between 2.6, 2.9, 2.13 and 2.15 are judged where both neighbours agree;
 older and newer ones are not.
 
@@ -69,12 +70,13 @@ std::vector<Evidence> imports_of(const Artifact& artifact, const std::vector<std
   return evidence;
 }
 
-std::vector<Finding> check(const Artifact& artifact, const Intent&) {
+std::vector<Finding> check(const Artifact& artifact, const Intent& intent) {
   constexpr std::size_t kInMessage = 3;
   const LoaderPrediction* said = refused_by_weights_only(artifact);
   if (said == nullptr || said->names.empty()) return {};
   Finding finding;
-  finding.severity = Severity::kWarning;
+  // A run goes on from what it saved itself: its own code knows what it has to allow.
+  finding.severity = intent.purpose == Purpose::kResume ? Severity::kNote : Severity::kWarning;
   finding.where.member = artifact.pickles.front().name;
   finding.message = fmt::format("torch.load(weights_only=True) does not allow {}",
                                 listed_names(said->names, kInMessage));
