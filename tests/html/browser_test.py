@@ -271,10 +271,11 @@ class Tree(Case):
         for name in ("model", "layers", "1", "mlp", "up_proj"):
             page.locator(".tree summary", has=page.get_by_text(name, exact=True)).first.focus()
             page.keyboard.press("Enter")
+            page.wait_for_function("document.activeElement.closest('details').querySelector('li') !== null")
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         figure = page.locator(".detail figure").first
-        self.assertTrue(figure.is_visible())
+        figure.wait_for(state="visible", timeout=5000)
         self.assertGreater(figure.locator("rect").count(), 8)
         self.assertIn("deviation", page.locator(".detail").first.inner_text())
 
