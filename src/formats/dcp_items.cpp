@@ -104,6 +104,9 @@ std::optional<DcpFiles::Shard> DcpFiles::shard(ByteView bytes, const DcpItem& it
   if (const std::vector<Fault> refused = refused_records(bytes, *zip, limits_); !refused.empty()) {
     return wrong("is refused by torch.load: " + refused.front().error.detail);
   }
+  if (const Result<bool> order = is_big_endian(bytes, *zip, limits_); !order) {
+    return wrong("is refused by torch.load: " + order.error().detail);
+  }
   const std::optional<MemberId> pickle = find_member(*zip, "data.pkl");
   std::string buffer;
   const Result<ByteView> text =
