@@ -4,6 +4,9 @@
 #include "formats/loaders/export_load.h"
 
 #include <algorithm>
+#include <iterator>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -15,7 +18,30 @@ namespace {
 
 constexpr TorchRelease kKnown = {2, 13};
 
-LoadOutcome load_program(const Artifact& artifact) {
+/// Whether a program in the archive calls operators that torch itself does not have: one that is not
+/// registered ends the load.
+bool needs_a_library(const Source& source, const Limits& limits) {
+  constexpr std::string_view kOps = "torch.ops.";
+  constexpr std::string_view kOfTorch[] = {"aten.", "prim.", "prims.", "higher_order."};
+  const Result<ZipDirectory> zip = read_zip_directory(source.bytes(), limits, &source);
+  if (!zip) return true;
+  for (const Member& member : zip->members) {
+    if (!member.name.ends_with(".json")) continue;
+    std::string buffer;
+    const Result<ByteView> bytes = member_bytes(source.bytes(), member, limits, buffer);
+    if (!bytes) return true;
+    const std::string_view text = bytes->text();
+    for (std::size_t at = text.find(kOps); at != text.npos; at = text.find(kOps, at + 1)) {
+      const std::string_view name = text.substr(at + kOps.size());
+      const bool of_torch = std::any_of(std::begin(kOfTorch), std::end(kOfTorch),
+                                        [&](std::string_view own) { return name.starts_with(own); });
+      if (!of_torch) return true;
+    }
+  }
+  return false;
+}
+
+LoadOutcome load_program(const Source& source, const Artifact& artifact, const Limits& limits) {
   if (!artifact.faults.empty() || !artifact.gaps.empty() || !artifact.exported) {
     return LoadOutcome::undecided("the program could not be read in full");
   }
@@ -30,6 +56,9 @@ LoadOutcome load_program(const Artifact& artifact) {
   if (std::find(models.begin(), models.end(), "model") == models.end()) {
     return LoadOutcome::undecided("no program of the archive is called `model`");
   }
+  if (needs_a_library(source, limits)) {
+    return LoadOutcome::undecided("it needs a library that registers operators");
+  }
   for (const Storage& storage : artifact.storages) {
     if (!storage.location.empty() && storage.location != "cpu") {
       return LoadOutcome::undecided("a storage lies on " + storage.location);
@@ -43,7 +72,9 @@ LoadOutcome load_program(const Artifact& artifact) {
 LoadOutcome load_export(const Source& source, const Artifact& artifact, TorchRelease release,
                         const Limits& limits) {
   if (release != kKnown) return LoadOutcome::undecided("of torch.export.load only 2.13 is known");
-  if (artifact.format == Format::kExportedProgram) return load_program(artifact);
+  if (artifact.format == Format::kExportedProgram) {
+    return load_program(source, artifact, limits);
+  }
   const Result<ZipDirectory> zip = read_zip_directory(source.bytes(), limits, &source);
   if (!zip) {
     const std::variant<OpenedArchive, LoadOutcome> opened = open_as_torch(source, limits);
