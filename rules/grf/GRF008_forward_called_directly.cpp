@@ -132,6 +132,7 @@ extern constexpr Rule GRF008 = define_rule({
     .needs = Needs::kGraph,
     .doc = kDoc,
     .check = check,
+    .judges_without_program = true,
 });
 
 }  // namespace torchvet::rules

@@ -112,7 +112,7 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
   reported = describe({reported.path, reported.path, reported.id, nullptr, ""}, artifact);
   reported.form = name_of(program_form(artifact));
   reported.unseen = unseen_by(rules, artifact);
-  reported.skipped = skipped_by(rules, prepared);
+  reported.skipped = skipped_by(rules, prepared, checked.findings);
   reported.model = std::move(shown);
   never_green_unread(checked, artifact);
 }

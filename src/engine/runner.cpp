@@ -93,9 +93,10 @@ ValueWishes plan_values(std::span<const Rule* const> rules, Artifact& artifact) 
 }
 
 std::vector<ReportedSkip> skipped_by(std::span<const Rule* const> rules,
-                                     const Preparation& prepared) {
+                                     const Preparation& prepared,
+                                     std::span<const Finding> findings) {
   ReportedSkip no_program{"it holds no program", {}}, no_graph{"its program was not read", {}};
-  ReportedSkip no_numbers{"it holds no numbers of the kind", {}};
+  ReportedSkip no_numbers{"it asks for no numbers of it", {}};
   ReportedSkip no_values{"its numbers were not read", {}};
   for (const Rule* rule : by_code(rules)) {
     const bool silent = std::find(prepared.silent.begin(), prepared.silent.end(), rule) !=
@@ -110,7 +111,10 @@ std::vector<ReportedSkip> skipped_by(std::span<const Rule* const> rules,
     } else if (rule->needs == Needs::kValues && !prepared.values_read) {
       skip = &no_values;
     }
-    if (skip != nullptr) skip->codes.emplace_back(rule->code);
+    if (skip == nullptr) continue;
+    const bool found = std::any_of(findings.begin(), findings.end(),
+                                   [&](const Finding& one) { return one.rule == rule; });
+    if (!found) skip->codes.emplace_back(rule->code);
   }
   std::vector<ReportedSkip> skipped;
   for (ReportedSkip* skip : {&no_program, &no_graph, &no_numbers, &no_values}) {

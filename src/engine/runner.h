@@ -32,9 +32,12 @@ struct Preparation {
   std::vector<const Rule*> silent;
 };
 
-/// Of the rules that were run, those that had nothing to look at, and why.
+/// Of the rules that were run, those that had nothing to look at, and why. A rule about numbers
+/// that wants none may still judge by what it sees beside them, so one that found something is not
+/// among them.
 [[nodiscard]] std::vector<ReportedSkip> skipped_by(std::span<const Rule* const> rules,
-                                                   const Preparation& prepared);
+                                                   const Preparation& prepared,
+                                                   std::span<const Finding> findings);
 
 /// All of the rules, for one reason.
 [[nodiscard]] ReportedSkip skip_all(std::span<const Rule* const> rules, std::string why);

@@ -58,9 +58,11 @@ std::string text_of(const ReportedFinding& reported) {
   for (const Evidence& evidence : f.evidence) add("because", printed(evidence.text));
   add("why", printed(f.why));
   add("do", printed(f.help));
-  if (reported.status != FindingStatus::kNew)
-    add("accepted", std::string(name_of(reported.status)));
-  add("because", printed(reported.accepted_because));
+  if (reported.status != FindingStatus::kNew) {
+    const std::string reason = printed(reported.accepted_because);
+    add("accepted",
+        fmt::format("{}{}{}", name_of(reported.status), reason.empty() ? "" : ": ", reason));
+  }
   return out;
 }
 

@@ -209,8 +209,7 @@ class ExitCodes(Case):
             out, err = process.communicate(timeout=30)
         self.assertEqual((process.returncode, err), (130, b""))
         self.assertIn("a.pt: REG009 error", out.decode())
-        self.assertIn("c.pt: not analysed: file: interrupted", out.decode())
-        self.assertIn("INCOMPLETE", out.decode())
+        self.assertRegex(out.decode(), r"(?s)c.pt: not analysed: file: interrupted.*INCOMPLETE")
         report = json.loads((self.folder / "report.json").read_text())
         self.assertEqual((report["outcome"], report["summary"]["error"]), ("incomplete", 1))
         for name, mark in marks.items():
@@ -315,8 +314,7 @@ class Reports(Case):
                                        "rules".split())
         self.assertEqual(report["schema_version"], "1.1")
         self.assertEqual((set(report["tool"]), report["tool"]["name"]), ({"name", "version", "libtorch"}, "torchvet"))
-        run = {"argv", "limits", "fail_on", "reproducible", "started", "duration_ms"}
-        self.assertEqual(set(report["run"]), run)
+        self.assertLessEqual({"argv", "limits", "fail_on", "reproducible"}, set(report["run"]))
         self.assertEqual(report["run"]["argv"], [TORCHVET, "check", "--json", str(ERROR), str(CLEAN)])
         self.assertEqual((report["outcome"], report["exit_code"]), ("fail", result.returncode))
         self.assertEqual(report["summary"], {
@@ -331,8 +329,8 @@ class Reports(Case):
             self.assertEqual(finding["status"], "new")
         self.assertEqual(len({finding["fingerprint"] for finding in report["findings"]}), 2)
         self.assertLessEqual({"REG009", "PKL004"}, {rule["code"] for rule in report["rules"]})
-        self.assertEqual(set(self.report("--reproducible", CLEAN)["run"]),
-                         {"argv", "limits", "fail_on", "reproducible"})
+        timeless = set(self.report("--reproducible", CLEAN)["run"])
+        self.assertEqual(set(report["run"]) - timeless, {"started", "duration_ms"})
 
     def test_json_to_a_file_is_that_of_standard_output(self):
         out = self.expect(1, "check", ERROR, "--report", "json=r.json", "--color", "always")

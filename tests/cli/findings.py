@@ -31,7 +31,7 @@ class Findings(Case):
     """`models/` has an error, a warning, a note, a gap, a merged finding, one that is suppressed, one
     that is in the baseline, and a program that hides something; `run/` is a series."""
 
-    variables: dict[str, str] = {}  # of the environment
+    variables: dict[str, str] = {}  # of the environment of every run
 
     def setUp(self):
         super().setUp()
@@ -47,16 +47,18 @@ class Findings(Case):
                                           "reason": "made by us [and | only] for us"}]})
         self.expect(0, "baseline", "write", "models/known.pt", "--baseline", "known.json")
 
-    def run_named(self, *arguments: str) -> subprocess.CompletedProcess:
+    def run_named(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
         """Runs the program by its plain name, wherever it lies: reports hold the command line."""
         return subprocess.run(["torchvet", *arguments], executable=TORCHVET, capture_output=True,
-                              cwd=self.project, timeout=120, check=False, env=self.environment(**self.variables))
+                              cwd=self.project, timeout=120, check=False,
+                              env=self.environment(**self.variables, **variables))
 
     def written(self, code: int, *arguments: str) -> dict[str, bytes]:
-        """The reports of one run in every format, for a run that ends with `code`."""
+        """The reports of one run in every format, for a run that ends with `code`. They are asked for
+        in the environment: the command line stands in some of them."""
         files = {name: f"report.{name}" for name in formats()}
-        targets = [part for name, file in files.items() for part in ("--report", f"{name}={file}")]
-        result = self.run_named(*arguments, *targets)
+        result = self.run_named(*arguments, TORCHVET_REPORT=",".join(
+            f"{name}={file}" for name, file in files.items()))
         self.assertEqual((result.returncode, result.stderr), (code, b""), result.stdout)
         return {name: (self.project / file).read_bytes() for name, file in files.items()}
 

@@ -38,7 +38,8 @@ class Install(unittest.TestCase):
         for file in ("share/bash-completion/completions/torchvet",
                      "share/zsh/site-functions/_torchvet",
                      "share/fish/vendor_completions.d/torchvet.fish",
-                     "share/man/man1/torchvet.1", "share/torchvet/config.schema.json", "share/doc/torchvet/LICENSE"):
+                     "share/man/man1/torchvet.1", "share/torchvet/config.schema.json",
+                     "share/torchvet/report.schema.json", "share/doc/torchvet/LICENSE"):
             self.assertTrue((self.prefix / file).is_file(), file)
         self.assertTrue(os.access(self.program, os.X_OK))
 
