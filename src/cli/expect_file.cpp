@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "engine/suggest.h"
-#include "formats/json.h"
 #include "io/source.h"
+#include "json/document.h"
 
 namespace torchvet {
 namespace {

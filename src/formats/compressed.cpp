@@ -66,8 +66,7 @@ std::string stray_bytes(std::uint64_t count) {
   return std::to_string(count) + " bytes follow the end of the compressed data";
 }
 
-// ---- gzip
-// ----------------------------------------------------------------------------------------
+// ---- gzip -----------------------------------------------------------------------------------
 
 struct EndInflate {
   void operator()(z_stream* stream) const { inflateEnd(stream); }
@@ -124,8 +123,7 @@ Result<void> unpack_gzip(ByteView file, Output& output) {
   }
 }
 
-// ---- zstd
-// ----------------------------------------------------------------------------------------
+// ---- zstd -----------------------------------------------------------------------------------
 
 struct FreeZstd {
   void operator()(ZSTD_DStream* stream) const { ZSTD_freeDStream(stream); }

@@ -18,9 +18,9 @@
 #include "formats/dcp_coverage.h"
 #include "formats/dcp_pieces.h"
 #include "formats/fault_list.h"
-#include "formats/json.h"
 #include "formats/reader.h"
 #include "formats/safetensors.h"
+#include "json/document.h"
 #include "model/model_state.h"
 
 namespace torchvet {

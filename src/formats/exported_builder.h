@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "formats/exported_graph.h"
-#include "formats/json.h"
+#include "json/document.h"
 #include "model/graph.h"
 
 namespace torchvet {

@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "formats/json.h"
+#include "json/document.h"
 #include "model/graph.h"
 
 namespace torchvet {

@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "formats/json.h"
+#include "json/document.h"
 #include "model/artifact.h"
 
 namespace torchvet {

@@ -20,11 +20,11 @@
 #include "formats/exported_signature.h"
 #include "formats/exported_tensors.h"
 #include "formats/fault_list.h"
-#include "formats/json.h"
 #include "formats/nested_files.h"
 #include "formats/reader.h"
 #include "formats/torch_records.h"
 #include "formats/zip.h"
+#include "json/document.h"
 
 namespace torchvet {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "formats/json.h"
+#include "json/document.h"
 
 namespace torchvet {
 

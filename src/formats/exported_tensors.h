@@ -8,9 +8,9 @@
 
 #include "formats/exported_graph.h"
 #include "formats/fault_list.h"
-#include "formats/json.h"
 #include "formats/nested_files.h"
 #include "formats/zip.h"
+#include "json/document.h"
 #include "model/artifact.h"
 
 namespace torchvet {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "formats/json.h"
+#include "json/document.h"
 
 namespace torchvet {
 namespace {

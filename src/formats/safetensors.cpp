@@ -17,8 +17,8 @@
 
 #include "core/checked.h"
 #include "formats/fault_list.h"
-#include "formats/json.h"
 #include "formats/reader.h"
+#include "json/document.h"
 
 namespace torchvet {
 namespace {

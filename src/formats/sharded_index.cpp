@@ -17,12 +17,12 @@
 #include "core/checked.h"
 #include "formats/detect.h"
 #include "formats/fault_list.h"
-#include "formats/json.h"
 #include "formats/nested_files.h"
 #include "formats/pickle/torch_objects.h"
 #include "formats/reader.h"
 #include "formats/safetensors.h"
 #include "formats/shard_names.h"
+#include "json/document.h"
 
 namespace torchvet {
 namespace {

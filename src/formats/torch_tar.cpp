@@ -88,8 +88,7 @@ class TarArchive {
   bool complete_ = true;  ///< every storage and tensor was read
 };
 
-// ---- the archive
-// ---------------------------------------------------------------------------------
+// ---- the archive ----------------------------------------------------------------------------
 
 /// torch asks tarfile for a member by name and gets the last of that name.
 void TarArchive::list_members() {
@@ -213,8 +212,7 @@ bool TarArchive::within_limits(const Stream& stream) {
   return false;
 }
 
-// ---- storages
-// ------------------------------------------------------------------------------------
+// ---- storages -------------------------------------------------------------------------------
 
 /// One storage; false when the stream cannot be followed beyond it.
 bool TarArchive::read_storage(Stream& stream, FaultList& faults) {
@@ -335,8 +333,7 @@ void TarArchive::read_storages() {
   close(*stream);
 }
 
-// ---- tensors
-// -------------------------------------------------------------------------------------
+// ---- tensors --------------------------------------------------------------------------------
 
 bool TarArchive::read_tensor(Stream& stream, FaultList& faults) {
   const std::uint64_t at = stream.offset();
@@ -412,8 +409,7 @@ void TarArchive::read_tensors() {
   close(*stream);
 }
 
-// ---- the object
-// ----------------------------------------------------------------------------------
+// ---- the object -----------------------------------------------------------------------------
 
 /// The number that Python's int() makes of a key.
 std::optional<std::int64_t> key_of(const ObjectTree& tree, ObjectId id) {

@@ -12,7 +12,7 @@
 #include "core/checked.h"
 #include "core/escape.h"
 #include "engine/verdict.h"
-#include "formats/json.h"
+#include "json/document.h"
 #include "report/json.h"
 #include "report/json_shape.h"
 

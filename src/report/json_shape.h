@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "formats/json.h"
+#include "json/document.h"
 
 namespace torchvet {
 

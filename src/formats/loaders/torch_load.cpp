@@ -36,13 +36,17 @@ std::variant<LoadedStorage, LoadOutcome> again(const LoadedStorage& first, DType
 
 // ---- zip -------------------------------------------------------------------------------------
 
-class ZipRecords final : public StorageLoader {
+/// How many bytes a storage gets from its record, or why loading ends there.
+using Bytes = std::variant<std::uint64_t, LoadOutcome>;
+
+/// The records of an archive, and the storages that were loaded from them.
+class RecordTable {
  public:
-  ZipRecords(const ZipDirectory& zip, TorchRelease release) : zip_(zip), release_(release) {}
+  RecordTable(const ZipDirectory& zip, TorchRelease release) : zip_(zip), release_(release) {}
 
-  std::size_t items() const override { return 4; }
-
-  std::variant<LoadedStorage, LoadOutcome> load(const StorageQuestion& question) override {
+  /// `bytes_of(record, wanted)` is asked once for each storage, with the bytes that the pickle wants.
+  template <typename BytesOf>
+  std::variant<LoadedStorage, LoadOutcome> load(const StorageQuestion& question, BytesOf bytes_of) {
     const std::string key(question.key);
     if (const auto known = loaded_.find(key); known != loaded_.end()) {
       return again(known->second, question.dtype, release_);
@@ -54,16 +58,12 @@ class ZipRecords final : public StorageLoader {
     if (!wanted || *wanted > INT64_MAX) {
       return LoadOutcome::undecided("the size of a storage overflows");
     }
-    const std::uint64_t bytes = *wanted, size = zip_.members[*member].size;
-    if (size != bytes) {
-      return LoadOutcome::fails(
-          kRuntime,
-          fmt::format("record size ({} bytes) does not match expected size ({} bytes", size, bytes),
-          LoadProblem::kContainer);
-    }
+    Bytes bytes = bytes_of(zip_.members[*member], *wanted);
+    if (auto* ended = std::get_if<LoadOutcome>(&bytes)) return std::move(*ended);
+    const std::uint64_t size = std::get<std::uint64_t>(bytes);
     if (auto refused = refusal_of_location(question.location)) return std::move(*refused);
-    const LoadedStorage storage = {question.dtype, bytes, question.location == "meta", false};
-    if (bytes > 0 && !storage.is_meta) loaded_.emplace(key, storage);
+    const LoadedStorage storage = {question.dtype, size, question.location == "meta", false};
+    if (size > 0 && !storage.is_meta) loaded_.emplace(key, storage);
     return storage;
   }
 
@@ -73,40 +73,45 @@ class ZipRecords final : public StorageLoader {
   std::unordered_map<std::string, LoadedStorage> loaded_;
 };
 
+class ZipRecords final : public StorageLoader {
+ public:
+  ZipRecords(const ZipDirectory& zip, TorchRelease release) : records_(zip, release) {}
+
+  std::size_t items() const override { return 4; }
+
+  std::variant<LoadedStorage, LoadOutcome> load(const StorageQuestion& question) override {
+    return records_.load(question, [](const Member& record, std::uint64_t wanted) -> Bytes {
+      if (record.size == wanted) return wanted;
+      return LoadOutcome::fails(kRuntime,
+                                fmt::format("record size ({} bytes) does not match expected size "
+                                            "({} bytes",
+                                            record.size, wanted),
+                                LoadProblem::kContainer);
+    });
+  }
+
+ private:
+  RecordTable records_;
+};
+
 /// With mmap a storage is the part of the file that begins at its record, as long as the pickle
 /// says and the file is: nobody looks how long the record is, or whether it is compressed.
 class MappedRecords final : public StorageLoader {
  public:
   MappedRecords(const ZipDirectory& zip, std::uint64_t file_size, TorchRelease release)
-      : zip_(zip), file_size_(file_size), release_(release) {}
+      : records_(zip, release), file_size_(file_size) {}
 
   std::size_t items() const override { return 4; }
 
   std::variant<LoadedStorage, LoadOutcome> load(const StorageQuestion& question) override {
-    const std::string key(question.key);
-    if (const auto known = loaded_.find(key); known != loaded_.end()) {
-      return again(known->second, question.dtype, release_);
-    }
-    const std::string name = "data/" + key;
-    const std::optional<MemberId> member = find_member(zip_, name);
-    if (!member) return record_missing(name);
-    const auto wanted = checked_mul(question.numel, item_size(question.dtype));
-    if (!wanted || *wanted > INT64_MAX) {
-      return LoadOutcome::undecided("the size of a storage overflows");
-    }
-    const std::uint64_t begin = zip_.members[*member].data.offset;
-    const std::uint64_t bytes = std::min(*wanted, file_size_ - std::min(file_size_, begin));
-    if (auto refused = refusal_of_location(question.location)) return std::move(*refused);
-    const LoadedStorage storage = {question.dtype, bytes, question.location == "meta", false};
-    if (bytes > 0 && !storage.is_meta) loaded_.emplace(key, storage);
-    return storage;
+    return records_.load(question, [&](const Member& record, std::uint64_t wanted) -> Bytes {
+      return std::min(wanted, file_size_ - std::min(file_size_, record.data.offset));
+    });
   }
 
  private:
-  const ZipDirectory& zip_;
+  RecordTable records_;
   std::uint64_t file_size_;
-  TorchRelease release_;
-  std::unordered_map<std::string, LoadedStorage> loaded_;
 };
 
 /// The order of bytes that the storages have. Big-endian ones are swapped, and load all the same.

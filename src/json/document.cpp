@@ -1,4 +1,4 @@
-#include "formats/json.h"
+#include "json/document.h"
 
 #include <algorithm>
 #include <vector>
