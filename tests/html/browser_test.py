@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 import axe_playwright_python
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 import pages
 from pages import FIXTURES, HOSTILE, LONG, SERIES
@@ -37,7 +37,7 @@ PAIRS += [("error", "error-tint"), ("warning", "warning-tint"), ("good", "good-t
           *(("ink", f"{tone}-tint") for tone in ("error", "warning", "good")),
           *(("link", f"{tone}-tint") for tone in ("error", "warning", "good"))]
 
-TREES_ARE_MADE = "[...document.querySelectorAll('.model[open]')].every((one) => one.dataset.made)"
+UNMADE_TREE = ".model[open]:not([data-made])"
 TELLS_THE_TREE = """new MutationObserver((changes, observer) => {
   if (document.querySelector(".tree .node") === null) return;
   window.tree_at = performance.now();
@@ -97,7 +97,7 @@ class Case(unittest.TestCase):
         self.addCleanup(lambda: self.assertEqual(wrong, []))
         page.goto(path.as_uri())
         if context.get("java_script_enabled", True):
-            page.wait_for_function(TREES_ARE_MADE)
+            expect(page.locator(UNMADE_TREE)).to_have_count(0, timeout=PATIENCE_MS)
         return page
 
     def shown(self, page: Page, selector: str) -> int:
@@ -271,7 +271,7 @@ class Tree(Case):
         for name in ("model", "layers", "1", "mlp", "up_proj"):
             page.locator(".tree summary", has=page.get_by_text(name, exact=True)).first.focus()
             page.keyboard.press("Enter")
-            page.wait_for_function("document.activeElement.closest('details').querySelector('li') !== null")
+            page.locator("details:has(> summary:focus) li").first.wait_for(state="attached")
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         figure = page.locator(".detail figure").first
