@@ -99,6 +99,7 @@ extern constexpr Rule PKL002 = define_rule({
     .needs = Needs::kLoaders,
     .doc = kDoc,
     .check = check,
+    .loader = kWeightsOnlyLoader,
 });
 
 }  // namespace torchvet::rules

@@ -77,6 +77,7 @@ extern constexpr Rule PKL003 = define_rule({
     .needs = Needs::kLoaders,
     .doc = kDoc,
     .check = check,
+    .loader = kWeightsOnlyLoader,
 });
 
 }  // namespace torchvet::rules

@@ -85,6 +85,7 @@ extern constexpr Rule PKL005 = define_rule({
     .needs = Needs::kLoaders,
     .doc = kDoc,
     .check = check,
+    .loader = kWeightsOnlyLoader,
 });
 
 }  // namespace torchvet::rules

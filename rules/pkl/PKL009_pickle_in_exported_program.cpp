@@ -109,6 +109,7 @@ extern constexpr Rule PKL009 = define_rule({
     .needs = Needs::kLoaders,
     .doc = kDoc,
     .check = check,
+    .loader = kExportLoader,
 });
 
 }  // namespace torchvet::rules

@@ -67,6 +67,7 @@ extern constexpr Rule PKL010 = define_rule({
     .status = Status::kPreview,
     .doc = kDoc,
     .check = check,
+    .loader = kPickleLoader,
 });
 
 }  // namespace torchvet::rules

@@ -89,8 +89,9 @@ void Scanner::analyse(const std::shared_ptr<Source>& source, Checked& checked) {
                          .graphs = wants_graph,
                          .digest = settings_.digest,
                          .loaders_of = std::nullopt,
+                         .only_loaders = loaders_for(rules),
                          .folders = &folders_};
-  if (needs_loaders(rules)) {
+  if (!reading.only_loaders.empty()) {
     reading.loaders_of = release_from_text(settings_.intent.target_torch).value_or(kNewestTorch);
   }
   Artifact artifact = read_artifact(source, reading);

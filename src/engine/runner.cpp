@@ -68,9 +68,12 @@ bool needs_graph(std::span<const Rule* const> rules) {
                      [](const Rule* rule) { return rule->needs == Needs::kGraph; });
 }
 
-bool needs_loaders(std::span<const Rule* const> rules) {
-  return std::any_of(rules.begin(), rules.end(),
-                     [](const Rule* rule) { return rule->needs == Needs::kLoaders; });
+std::vector<std::string_view> loaders_for(std::span<const Rule* const> rules) {
+  std::set<std::string_view> loaders;
+  for (const Rule* rule : rules) {
+    if (rule->needs == Needs::kLoaders) loaders.insert(rule->loader);
+  }
+  return {loaders.begin(), loaders.end()};
 }
 
 ValueWishes plan_values(std::span<const Rule* const> rules, Artifact& artifact) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/limits.h"
@@ -12,8 +13,8 @@ namespace torchvet {
 /// The dearest thing that some of the rules need.
 [[nodiscard]] bool needs_graph(std::span<const Rule* const> rules);
 
-/// Whether some of the rules read what is predicted of torch's loaders.
-[[nodiscard]] bool needs_loaders(std::span<const Rule* const> rules);
+/// The loaders of torch of which some of the rules read what is predicted, each once.
+[[nodiscard]] std::vector<std::string_view> loaders_for(std::span<const Rule* const> rules);
 
 /// What rules want to know about the numbers of an artifact.
 struct ValueWishes {

@@ -127,7 +127,7 @@ Artifact read_artifact(const std::shared_ptr<Source>& source, const ReadOptions&
       read_into(source, options, artifact);
     }
     if (options.loaders_of) {
-      predict_loaders(*source, *options.loaders_of, options.limits, artifact);
+      predict_loaders(*source, *options.loaders_of, options.only_loaders, options.limits, artifact);
     }
   } catch (const std::exception& problem) {
     // The limits allow more than this machine has.

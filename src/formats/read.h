@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/limits.h"
@@ -19,8 +20,9 @@ struct ReadOptions {
   bool graphs = true;
   /// Read every byte once: the checksums of all members of an archive, and the file's sha256.
   bool digest = false;
-  /// Predict what the loaders of this release would do with the file.
+  /// Predict what loaders of this release would do with the file: those of these names, or all.
   std::optional<TorchRelease> loaders_of;
+  std::vector<std::string_view> only_loaders;
   /// Remembers which files lie beside each other, when many files of a folder are read; or nullptr.
   FolderNames* folders = nullptr;
 };

@@ -62,6 +62,7 @@ struct Rule {
   Wants wants = nullptr;
   Unseen unseen = nullptr;
   bool judges_without_program = false;  ///< of kGraph: has something to say of modules alone, too
+  std::string_view loader = {};        ///< of kLoaders: the one whose prediction it looks at
   bool needs_expectation = false;  ///< it has nothing to say without `Intent::expected`
 };
 
@@ -90,6 +91,7 @@ consteval Rule define_rule(Rule rule) {
   require((rule.needs == Needs::kValues) == (rule.wants != nullptr) ||
               (rule.needs == Needs::kGraph && rule.wants != nullptr),
           "values: say which tensors in `wants`");
+  require((rule.needs == Needs::kLoaders) == !rule.loader.empty(), "loaders: say which");
   require(!rule.judges_without_program || rule.needs == Needs::kGraph,
           "judges_without_program: of a rule that needs graphs");
   require(!(rule.severity == Severity::kError && rule.confidence == Confidence::kLow),

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -217,44 +218,87 @@ std::string remedy_of(const Artifact& artifact, const LoaderPrediction& said,
   return said.loader.starts_with(own) ? std::string() : std::string(own);
 }
 
+/// What every loader is asked.
+struct Question {
+  const Source& source;
+  const Artifact& artifact;
+  TorchRelease release;
+  const Limits& limits;
+  std::optional<LoadOutcome> restricted;  ///< what weights_only=True answers, once it was asked
+};
+
+const LoadOutcome& restricted(Question& q) {
+  if (!q.restricted) {
+    q.restricted = for_release(q.release, [&](TorchRelease known) {
+      return load_weights_only(q.source, q.artifact, known, q.limits);
+    });
+  }
+  return *q.restricted;
+}
+
+struct Loader {
+  std::string_view name;
+  LoadOutcome (*load)(Question&);
+};
+
+constexpr Loader kLoaders[] = {
+    {kWeightsOnlyLoader, [](Question& q) { return restricted(q); }},
+    {"torch.load(weights_only=False)",
+     [](Question& q) {
+       return load_unrestricted(q.source, q.artifact, restricted(q), q.release, q.limits);
+     }},
+    {"torch.load(mmap=True)",
+     [](Question& q) {
+       return for_release(q.release, [&](TorchRelease known) {
+         return load_mapped(q.source, q.artifact, known, q.limits);
+       });
+     }},
+    {"torch.jit.load",
+     [](Question& q) { return load_script(q.source, q.artifact, q.limits); }},
+    {"torch::load",
+     [](Question& q) { return load_libtorch(q.source, q.artifact, q.limits); }},
+    {kPickleLoader,
+     [](Question& q) { return load_libtorch_pickle(q.source, q.artifact, q.limits); }},
+    {kExportLoader,
+     [](Question& q) { return load_export(q.source, q.artifact, q.release, q.limits); }},
+    {"safetensors", [](Question& q) { return load_safetensors(q.source, q.artifact); }},
+    {"torch.distributed.checkpoint",
+     [](Question& q) { return load_distributed(q.artifact); }},
+};
+
 }  // namespace
 
-void predict_loaders(const Source& source, TorchRelease release, const Limits& limits,
+void predict_loaders(const Source& source, TorchRelease release,
+                     std::span<const std::string_view> names, const Limits& limits,
                      Artifact& artifact) {
-  const auto add = [&](std::string_view loader, const LoadOutcome& outcome) {
-    LoaderPrediction& said = artifact.loaders.emplace_back();
-    said.loader = loader;
+  Question question{source, artifact, release, limits, std::nullopt};
+  std::vector<LoaderPrediction> predictions;
+  for (const Loader& loader : kLoaders) {
+    if (!names.empty() && std::find(names.begin(), names.end(), loader.name) == names.end()) {
+      continue;
+    }
+    LoadOutcome outcome = loader.load(question);
+    LoaderPrediction& said = predictions.emplace_back();
+    said.loader = loader.name;
     said.opens = outcome.opens;
-    said.error = outcome.text;
+    said.error = std::move(outcome.text);
     said.problem = outcome.problem;
-  };
-  const LoadOutcome restricted = for_release(release, [&](TorchRelease known) {
-    return load_weights_only(source, artifact, known, limits);
-  });
-  add(kWeightsOnlyLoader, restricted);
-  add("torch.load(weights_only=False)",
-      load_unrestricted(source, artifact, restricted, release, limits));
-  add("torch.load(mmap=True)", for_release(release, [&](TorchRelease known) {
-        return load_mapped(source, artifact, known, limits);
-      }));
-  add("torch.jit.load", load_script(source, artifact, limits));
-  add("torch::load", load_libtorch(source, artifact, limits));
-  add(kPickleLoader, load_libtorch_pickle(source, artifact, limits));
-  add(kExportLoader, load_export(source, artifact, release, limits));
-  add("safetensors", load_safetensors(source, artifact));
-  add("torch.distributed.checkpoint", load_distributed(artifact));
+  }
 
-  const std::vector<std::string> names = refused_names(artifact, release);
-  for (LoaderPrediction& said : artifact.loaders) {
+  std::optional<std::vector<std::string>> refused;  // by the restricted unpickler
+  for (LoaderPrediction& said : predictions) {
     // Where the device is there, the names are what stops the load.
     const bool after_device =
         said.problem == LoadProblem::kDevice && said.loader == kWeightsOnlyLoader;
-    if (said.opens == false && (is_about_names(said.problem) || after_device)) said.names = names;
-    if (said.loader == kExportLoader && artifact.format == Format::kExportedProgram) {
-      said.names = names;
+    const bool of_program =
+        said.loader == kExportLoader && artifact.format == Format::kExportedProgram;
+    if (of_program || (said.opens == false && (is_about_names(said.problem) || after_device))) {
+      if (!refused) refused = refused_names(artifact, release);
+      said.names = *refused;
     }
     if (said.opens == false) said.remedy = remedy_of(artifact, said, release);
   }
+  artifact.loaders = std::move(predictions);
 }
 
 }  // namespace torchvet
