@@ -11,14 +11,10 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True
+from packages import needed  # noqa: E402
 from project import TORCHVET, Case  # noqa: E402
 
-try:
-    import jsonschema
-except ImportError:
-    print("skipped: jsonschema is not installed (scripts/setup --tests installs it)")
-    sys.exit(77)
-
+jsonschema = needed("jsonschema", "jsonschema")
 SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "rules/config.schema.json"
 FITS = {"code": "REG002", "artifact": "a.pt", "reason": "known"}
 

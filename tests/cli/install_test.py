@@ -38,10 +38,17 @@ class Install(unittest.TestCase):
         for file in ("share/bash-completion/completions/torchvet",
                      "share/zsh/site-functions/_torchvet",
                      "share/fish/vendor_completions.d/torchvet.fish",
-                     "share/man/man1/torchvet.1", "share/torchvet/config.schema.json",
-                     "share/torchvet/report.schema.json", "share/doc/torchvet/LICENSE"):
+                     "share/man/man1/torchvet.1",
+                     "share/doc/torchvet/LICENSE"):
             self.assertTrue((self.prefix / file).is_file(), file)
         self.assertTrue(os.access(self.program, os.X_OK))
+
+    def test_every_schema_is_installed(self):
+        published = {file.name: file.read_bytes() for file in (ROOT / "rules").glob("*.schema.json")}
+        installed = {file.name: file.read_bytes()
+                     for file in (self.prefix / "share/torchvet").glob("*.schema.json")}
+        self.assertIn("expect.schema.json", published)
+        self.assertEqual(installed, published)
 
     def test_completions_name_the_verbs(self):
         for file in ("bash-completion/completions/torchvet", "zsh/site-functions/_torchvet",

@@ -16,18 +16,10 @@ import unittest
 
 sys.dont_write_bytecode = True
 
-try:
-    import yaml
-except ImportError:
-    # The Python that has torch need not be the one that has yaml.
-    other = shutil.which("python3")
-    if other and "TORCHVET_YAML_TRIED" not in os.environ:
-        os.execve(other, [other, *sys.argv], os.environ | {"TORCHVET_YAML_TRIED": "1"})
-    print("skipped: no Python here has yaml (python3-yaml, or pip install pyyaml)")
-    sys.exit(77)
-
+from packages import needed  # noqa: E402
 from project import CLEAN, ERROR, FIXTURES, TORCHVET, Case  # noqa: E402
 
+yaml = needed("yaml", "pyyaml")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INTEGRATIONS = ROOT / "integrations"
 

@@ -14,13 +14,10 @@ import unittest
 import xml.etree.ElementTree as ElementTree
 
 sys.dont_write_bytecode = True
-try:
-    import jsonschema
-except ImportError:
-    print("skipped: jsonschema is not installed (scripts/setup --tests installs it)")
-    sys.exit(77)
 from findings import Findings  # noqa: E402
+from packages import needed  # noqa: E402
 
+jsonschema = needed("jsonschema", "jsonschema")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "tests/schemas"
 

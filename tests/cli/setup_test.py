@@ -151,6 +151,36 @@ class SetUp(unittest.TestCase):
         result = self.call("--libtorch", PYTHONPATH=str(folder), TORCHVET_LIBTORCH="")
         self.assertEqual((result.returncode, result.stdout), (0, f"{torch}\n"), result.stderr)
 
+    def complete(self, mark: str):
+        """`--python` of a tree with a private environment whose Python only tells."""
+        root = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, root)
+        (root / "scripts").mkdir()
+        shutil.copy(ROOT / "scripts/setup", root / "scripts/setup")
+        venv = root / "build/venv"
+        script(venv / "bin/python", 'echo "$*" >> "$(dirname "$0")/../calls"; echo /torch\n')
+        (venv / mark).write_text("")
+        script(root / "tools/python3", 'case "$*" in *"-m venv"*) exit 1;; *"- "*) exit 1;; esac\n')
+        environment = dict(os.environ, PATH=f"{root / 'tools'}:{os.environ['PATH']}")
+        environment.pop("TORCHVET_PYTHON", None)
+        return venv, run(str(root / "scripts/setup"), "--python", env=environment)
+
+    def test_an_environment_that_lacks_a_package_is_completed_and_kept(self):
+        venv, result = self.complete("ready-torch-2.13.0-older")
+        self.assertEqual((result.returncode, result.stdout), (0, f"{venv}/bin/python\n"), result.stderr)
+        install = (venv / "calls").read_text().splitlines()[0].split()
+        self.assertEqual(install[:3], ["-m", "pip", "install"])
+        self.assertIn("torch==2.13.0", install)
+        self.assertTrue(any(word.startswith("pyyaml") for word in install))
+        [mark] = venv.glob("ready-*")
+        self.assertNotEqual(mark.name, "ready-torch-2.13.0-older")
+
+    def test_an_environment_that_was_never_complete_is_made_anew(self):
+        venv, result = self.complete("ready-torch-1.0.0-older")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("python3 -m venv failed", result.stderr)
+        self.assertFalse(venv.exists())
+
     def test_an_unknown_argument_is_refused(self):
         self.assertEqual(self.call("--nonsense").returncode, 2)
 

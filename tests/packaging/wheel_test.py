@@ -86,6 +86,10 @@ class Installed(unittest.TestCase):
             licences = [name for name in wheel.namelist() if ".dist-info/licenses/" in name]
         self.assertGreater(len(licences), 2)
 
+    def test_the_schemas_are_in_it(self):
+        self.assertEqual({file.name for file in (self.environment / "share/torchvet").iterdir()},
+                         {file.name for file in (ROOT / "rules").glob("*.schema.json")})
+
     def test_a_state_dict_needs_no_torch(self):
         result = self.check(STATE_DICT)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
