@@ -141,8 +141,8 @@ extern constexpr Rule CTR001 = define_rule({
     .name = "expected-tensor-missing",
     .summary = "a tensor that is expected of the model is not there",
     .why = "load_state_dict raises, or, with strict=False, leaves the layer as it was initialised",
-    .help = "rename the tensor if it has another name now; write the contract anew if the model "
-            "changed on purpose",
+    .help = "rename the tensor if it has another name now; if the model changed on purpose, bring the "
+            "contract or the code that loads it up to date",
     .since = "0.1.0",
     .severity = Severity::kError,
     .confidence = Confidence::kHigh,

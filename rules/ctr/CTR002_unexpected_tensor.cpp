@@ -81,8 +81,8 @@ extern constexpr Rule CTR002 = define_rule({
     .name = "unexpected-tensor",
     .summary = "the model has a tensor that nobody expects",
     .why = "load_state_dict raises, or, with strict=False, drops its numbers without a word",
-    .help = "take it out of the file if nothing needs it; write the contract anew if the model "
-            "changed on purpose",
+    .help = "take it out of the file if nothing needs it; if the model changed on purpose, bring the "
+            "contract or the code that loads it up to date",
     .since = "0.1.0",
     .severity = Severity::kWarning,
     .confidence = Confidence::kHigh,

@@ -165,8 +165,8 @@ extern constexpr Rule CTR003 = define_rule({
     .name = "shape-or-dtype-differs",
     .summary = "a tensor has another shape or element type than expected",
     .why = "load_state_dict raises for another shape, and converts another type without a word",
-    .help = "make the file anew with the right model and type, or write the contract anew if the "
-            "change is meant",
+    .help = "make the file anew with the right model and type; if the change is meant, bring the "
+            "contract or the code that loads it up to date",
     .since = "0.1.0",
     .severity = Severity::kError,
     .confidence = Confidence::kHigh,

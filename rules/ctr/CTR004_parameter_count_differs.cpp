@@ -68,7 +68,8 @@ extern constexpr Rule CTR004 = define_rule({
     .name = "parameter-count-differs",
     .summary = "the model has more or fewer parameters than expected",
     .why = "it is not the model that was agreed on: layers are missing, new, or of another size",
-    .help = "compare with the last good file: torchvet diff NEW --against OLD",
+    .help = "CTR001 to CTR003 say what changed; where a contract has no names, compare with the last "
+            "good file: torchvet diff NEW --against OLD",
     .since = "0.1.0",
     .severity = Severity::kError,
     .confidence = Confidence::kHigh,

@@ -13,6 +13,7 @@
 #include "cli/scan.h"
 #include "cli/series_reader.h"
 #include "cli/settings.h"
+#include "cli/shown_model.h"
 #include "cli/verbs.h"
 #include "engine/diff_report.h"
 #include "engine/runner.h"
@@ -102,6 +103,10 @@ class Pair {
     }
     finish(against_, old.get(), before.artifact);
     finish(input_, opened.get(), after.artifact);
+    if (opened && settings_.show_models) {
+      after.artifact.model =
+          read_shown_model(opened->artifact, {}, settings_, reader_.deadline());
+    }
     before.artifact.skipped = {skip_all(settings_.rules, "the other file is compared with it")};
     if (!diff) after.artifact.skipped = {skip_all(settings_.rules, "the file was not compared")};
     std::vector<Checked> both;

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <optional>
 
 #include "engine/suggest.h"
@@ -21,6 +22,20 @@ std::optional<Verb> verb_named(std::string_view word) {
   return std::nullopt;
 }
 
+tl::unexpected<Error> wrong(std::string detail) {
+  return fail(ErrorCode::kConfigInvalid, 0, std::move(detail));
+}
+
+/// A mistyped verb would be taken for a path to check, and its options for wrong ones.
+Result<void> check_first_word(const std::string& word) {
+  std::vector<std::string> names;
+  for (const VerbRow& row : verb_table()) names.emplace_back(row.name);
+  const std::string meant = did_you_mean(word, names);
+  std::error_code ignored;
+  if (word.starts_with('-') || meant.empty() || std::filesystem::exists(word, ignored)) return {};
+  return wrong(fmt::format("there is neither a command nor a file `{}`{}", word, meant));
+}
+
 /// Options that may stand before any verb and then mean the program, not `check`.
 bool is_program_option(std::string_view word) {
   return word == "--help" || word == "-h" || word == "--version" || word == "-V";
@@ -36,10 +51,6 @@ void bind(CLI::App& app, const OptionRow& row, Options& options) {
   } else if (const auto* list = std::get_if<std::vector<std::string> Options::*>(&row.target)) {
     app.add_option(names, options.*(*list))->allow_extra_args(false)->delimiter(',')->take_all();
   }
-}
-
-tl::unexpected<Error> wrong(std::string detail) {
-  return fail(ErrorCode::kConfigInvalid, 0, std::move(detail));
 }
 
 Result<void> check_choice(const Given& given) {
@@ -86,7 +97,11 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   std::vector<std::string> rest = arguments;
   if (!rest.empty()) {
     const std::optional<Verb> verb = verb_named(rest.front());
-    if (verb) rest.erase(rest.begin());
+    if (verb) {
+      rest.erase(rest.begin());
+    } else if (Result<void> ok = check_first_word(rest.front()); !ok) {
+      return tl::unexpected<Error>(ok.error());
+    }
     line.verb = verb ? *verb : is_program_option(rest.front()) ? Verb::kHelp : Verb::kCheck;
   }
   Options parsed;

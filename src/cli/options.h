@@ -148,7 +148,8 @@ struct CommandLine {
 };
 
 /// Reads the command line (without the program's name). A first word that is no verb means `check`.
-/// Errors: kConfigInvalid, with a suggestion for a mistyped option.
+/// Errors: kConfigInvalid, with a suggestion for a mistyped option, and for a mistyped verb where no
+/// file has its name.
 [[nodiscard]] Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments);
 
 /// Puts a value where its option wants it.

@@ -129,7 +129,9 @@ std::string html_report(const Report& report, const TextOptions& options) {
   const PageFindings findings = page_findings(report, options.show);
   const std::string gaps = gaps_section(report);
   const std::string series = series_section(report);
+  const std::string diff = diff_section(report);
   std::vector<std::pair<std::string_view, std::string_view>> places = {{"findings", "Findings"}};
+  if (!diff.empty()) places.insert(places.begin(), {"diff", "Changes"});
   if (!gaps.empty()) places.insert(places.begin(), {"gaps", "Not analysed"});
   if (!series.empty()) places.emplace_back("series", "Movement");
   places.emplace_back("models", "Models");
@@ -149,6 +151,7 @@ std::string html_report(const Report& report, const TextOptions& options) {
       "<noscript><p class=\"noscript\">Filters, the tree of the model and the charts need "
       "JavaScript; all findings are below without it.</p></noscript>\n";
   out += gaps;
+  out += diff;
   out += findings_section(report, findings);
   out += series;
   out += models_section(report, findings);

@@ -163,7 +163,8 @@ class ModelWriter {
     return below == tree_.find(state) ? 0 : below;
   }
 
-  /// The children of the root; the script puts its tree in the place of this table.
+  /// The children of the root; the script puts its tree in the place of this table. Where scripts
+  /// run, a browser makes no elements of it, which a page of a thousand models would be slow with.
   std::string topmost() const {
     std::string rows;
     std::size_t count = 0;
@@ -181,14 +182,14 @@ class ModelWriter {
     }
     std::string more;
     if (count > kMostRows) more = fmt::format("<p>and {} more.</p>\n", grouped(count - kMostRows));
-    return fmt::format(
-        "<div class=\"tree\">\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-        "aria-label=\"Topmost modules of {}\">\n<table>\n<thead><tr><th scope=\"col\">name</th>"
-        "<th scope=\"col\">class</th><th scope=\"col\" class=\"number\">parameters</th>"
-        "<th scope=\"col\" class=\"number\">tensors</th><th scope=\"col\">types</th>"
-        "<th scope=\"col\">devices</th><th scope=\"col\">findings</th></tr></thead>\n"
-        "<tbody>\n{}</tbody>\n</table>\n</div>\n{}</div>\n",
-        html_text(artifact_.path), rows, more);
+    return "<div class=\"tree\">\n<noscript>\n" +
+           table("Topmost modules of " + html_text(artifact_.path),
+                 "<th scope=\"col\">name</th><th scope=\"col\">class</th>"
+                 "<th scope=\"col\" class=\"number\">parameters</th>"
+                 "<th scope=\"col\" class=\"number\">tensors</th><th scope=\"col\">types</th>"
+                 "<th scope=\"col\">devices</th><th scope=\"col\">findings</th>",
+                 rows) +
+           more + "</noscript>\n</div>\n";
   }
 
   Json nodes_json() const {

@@ -26,6 +26,10 @@ inline constexpr std::size_t kManyItems = 200;
 /// The word of a severity with its sign, so that colour is not all that tells it.
 [[nodiscard]] std::string severity_badge(Severity severity);
 
+/// A table in a box of its own, which scrolls where it is wider than the page. All is HTML.
+[[nodiscard]] std::string table(std::string_view label, std::string_view head,
+                                std::string_view rows);
+
 /// The findings of a report as the page numbers them: merged, grouped by rule, the worst first.
 struct PageFindings {
   struct Group {
@@ -52,6 +56,9 @@ struct PageFindings {
 
 /// Empty when the report is not of a series.
 [[nodiscard]] std::string series_section(const Report& report);
+
+/// Empty when the report is not of two files that were compared.
+[[nodiscard]] std::string diff_section(const Report& report);
 
 /// The files, what was not analysed in them, and how the run was done.
 [[nodiscard]] std::string gaps_section(const Report& report);

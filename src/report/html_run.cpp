@@ -13,15 +13,6 @@ namespace {
 constexpr std::size_t kMostRows = 5000;
 constexpr std::size_t kLongestSha256 = 64;
 
-/// A table in a box of its own, which scrolls where it is wider than the page.
-std::string table(std::string_view label, std::string_view head, std::string_view rows) {
-  return fmt::format(
-      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-      "aria-label=\"{}\">\n<table>\n<thead><tr>"
-      "{}</tr></thead>\n<tbody>\n{}</tbody>\n</table>\n</div>\n",
-      label, head, rows);
-}
-
 std::string left_out(std::uint64_t all) {
   return all > kMostRows ? fmt::format("<p>and {} more.</p>\n", grouped(all - kMostRows)) : "";
 }
@@ -128,6 +119,14 @@ std::string rules_of(const Report& report) {
 }
 
 }  // namespace
+
+std::string table(std::string_view label, std::string_view head, std::string_view rows) {
+  return fmt::format(
+      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+      "aria-label=\"{}\">\n<table>\n<thead><tr>"
+      "{}</tr></thead>\n<tbody>\n{}</tbody>\n</table>\n</div>\n",
+      label, head, rows);
+}
 
 std::string gaps_section(const Report& report) {
   std::string rows;

@@ -9,8 +9,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
+#include <vector>
 
+#include "report/diff_rows.h"
 #include "report/merge.h"
 #include "report/words.h"
 
@@ -20,6 +23,8 @@ namespace {
 constexpr std::size_t kMostBytes = 1'000'000;
 constexpr std::size_t kRoomForEnd = 1000;  ///< of those, for the line that counts what is left out
 constexpr std::size_t kMostEvidence = 10;
+constexpr std::size_t kMostChanges = 100;  ///< of two files, when all are asked for
+constexpr std::size_t kLongestName = 200;  ///< of those
 constexpr std::string_view kEntities = "<>&\"'@:";
 constexpr std::string_view kEscaped = "\\`*_{}[]()#+!|~$^=";
 
@@ -55,6 +60,36 @@ std::string table_of(const ReportedSeries& series) {
     }
   }
   return out + "</pre>\n";
+}
+
+/// What one of two files has of a tensor. Where it has nothing of that name: what may have taken
+/// its place.
+std::string side(const ReportedChange& row, std::string_view has) {
+  if (!has.empty()) return escaped(printed(has, kLongestName));
+  if (row.renamed.empty()) return "";
+  return code(printed(row.renamed, kLongestName)) +
+         (row.same_numbers ? ", with the same numbers?" : "?");
+}
+
+/// What differs between two files.
+std::string table_of(const ReportedDiff& diff, bool all) {
+  std::string out = fmt::format("\n{} against {}: {}.\n", code(printed(diff.path)),
+                                code(printed(diff.against)), escaped(sizes_text(diff)));
+  const std::vector<ReportedChange> rows = diff_rows(diff);
+  const std::size_t shown = std::min(rows.size(), all ? kMostChanges : kFewDiffRows);
+  if (shown > 0) out += "\n| means | change | tensor | before | now |\n|---|---|---|---|---|\n";
+  for (std::size_t i = 0; i < shown; ++i) {
+    const ReportedChange& row = rows[i];
+    const std::string name = code(printed(row.name, kLongestName));
+    const bool names = row.kind == "names";
+    out += fmt::format("| {} | {} | {} | {} | {} |\n", name_of(row.compatibility), row.kind,
+                       row.count > 1 ? plural(row.count, "tensor") : name,
+                       names ? name : side(row, row.before),
+                       names ? code(printed(row.renamed, kLongestName)) : side(row, row.after));
+  }
+  if (shown < rows.size()) out += fmt::format("\nand {} more\n", rows.size() - shown);
+  return out + fmt::format("\n{}: {}\n", name_of(diff.compatibility),
+                           escaped(answer_of(diff.compatibility)));
 }
 
 /// What a line of the text report says.
@@ -147,6 +182,7 @@ std::string markdown_report(const Report& report, const TextOptions& options) {
   page.head(fmt::format("## torchvet: {}\n\n{}\n", verdict_of(report.outcome),
                         escaped(summary_text(report))));
   if (report.series) page.head(table_of(*report.series));
+  if (report.diff) page.head(table_of(*report.diff, options.verbose));
   const std::vector<MergedFinding> findings = displayed(report, options);
   for (const ReportedArtifact& artifact : report.artifacts) {
     if (artifact.read_error.empty()) continue;

@@ -143,6 +143,18 @@ Json logical_locations(const Location& where) {
   return out;
 }
 
+/// What code scanning keeps results apart by: those of one run take the place of those of the last
+/// in its category. So a comparison that could not be made must not stand for a clean `check`, and
+/// the command line tells what was asked.
+std::string_view category_of(const Report& report) {
+  if (report.series) return "drift";
+  if (report.diff) return "diff";
+  for (const std::string_view verb : {"drift", "diff"}) {
+    if (report.argv.size() > 1 && report.argv[1] == verb) return verb;
+  }
+  return "check";
+}
+
 class Writer {
  public:
   explicit Writer(const Report& report) : report_(report), ids_(report) {
@@ -159,7 +171,7 @@ class Writer {
                    {"semanticVersion", report_.version},
                    {"rules", std::move(rules)},
                    {"notifications", notification_kinds()}};
-    const std::string_view category = report_.series ? "drift" : "check";
+    const std::string_view category = category_of(report_);
     return {{"tool", {{"driver", std::move(driver)}}},
             {"automationDetails", {{"id", fmt::format("torchvet/{}/", category)}}},
             {"columnKind", "unicodeCodePoints"},

@@ -1,9 +1,11 @@
 """A project with one finding of every sort, and ways to ask for it in every report format."""
 
 import json
+import math
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -27,9 +29,22 @@ def stored(name: str, content: bytes) -> bytes:
     return re.sub(models, b"", content) if name == "html" else content
 
 
+def safetensors(tensors: dict[str, tuple[str, list[int], float]]) -> bytes:
+    """A file of tensors: element type (F32 or F16), shape, and the number in each element."""
+    header, body = {}, b""
+    for name, (kind, shape, number) in tensors.items():
+        numbers = struct.pack("<f" if kind == "F32" else "<e", number) * math.prod(shape)
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [len(body), len(body) + len(numbers)]}
+        body += numbers
+    text = json.dumps(header, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + body
+
+
 class Findings(Case):
     """`models/` has an error, a warning, a note, a gap, a merged finding, one that is suppressed, one
-    that is in the baseline, and a program that hides something; `run/` is a series."""
+    that is in the baseline, and a program that hides something; `run/` is a series; `old.safetensors` and
+    `new.safetensors` differ in every way that files of their format can."""
 
     variables: dict[str, str] = {}  # of the environment of every run
 
@@ -43,9 +58,19 @@ class Findings(Case):
                              ("traced", FIXTURES / "demo/layer_in_forward.pt")):
             self.model(f"models/{name}.pt", source)
         shutil.copytree(SERIES, self.project / "run")
+        same = {"norm.weight": ("F32", [4], 1.0), "norm.bias": ("F32", [4], 0.0)}
+        self.file("old.safetensors", safetensors(same | {
+            "stem.weight": ("F32", [4, 3], 0.5), "head.weight": ("F32", [3, 4], 0.25),
+            "half.weight": ("F32", [4, 4], 2.0), "gone|away.weight": ("F32", [2, 4], 3.0)}))
+        self.file("new.safetensors", safetensors(same | {
+            "conv.weight": ("F32", [4, 3], 0.5), "head.weight": ("F32", [5, 4], 0.25),
+            "half.weight": ("F16", [4, 4], 2.0), "extra.weight": ("F32", [1], 4.0)}))
         self.configure({"suppressions": [{"code": "PKL004", "artifact": "models/accepted.pt",
                                           "reason": "made by us [and | only] for us"}]})
         self.expect(0, "baseline", "write", "models/known.pt", "--baseline", "known.json")
+
+    def file(self, name: str, content: bytes) -> None:
+        (self.project / name).write_bytes(content)
 
     def run_named(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
         """Runs the program by its plain name, wherever it lies: reports hold the command line."""
@@ -68,6 +93,10 @@ class Findings(Case):
 
     def drift(self, *more: str) -> dict[str, bytes]:
         return self.written(0, "drift", "run", "--select", "DRF001", "--reproducible", *more)
+
+    def diff(self, *more: str) -> dict[str, bytes]:
+        return self.written(1, "diff", "new.safetensors", "--against", "old.safetensors", "--select",
+                            "CTR001,CTR003", "--reproducible", *more)
 
     def convert(self, report: dict | bytes, *more: str) -> dict[str, bytes]:
         path = self.project / "stored.json"

@@ -1,4 +1,5 @@
-"""`torchvet` without a command says what it is for and what to begin with in this folder.
+"""`torchvet` without a command says what it is for and what to begin with in this folder; one that is
+mistyped is named.
 
 usage: first_words_test.py TORCHVET
 """
@@ -40,6 +41,15 @@ class FirstWords(Case):
                 self.assertEqual(code, 0 if len(files) == 1 else 1)
                 for file in files:
                     file.unlink()
+
+    def test_a_mistyped_command(self):
+        model = self.model("a.pt", CLEAN).name
+        for words, said in ((("chek", model), "neither a command nor a file `chek`; did you mean check?"),
+                            (("dif", model, "--against", model), "did you mean diff?")):
+            self.assertIn(said, self.refused(*words))
+        self.model("chek", CLEAN)
+        self.expect(0, "chek")
+        self.assertIn("drif: could not be read", self.expect(2, "check", "drif"))
 
 
 if __name__ == "__main__":

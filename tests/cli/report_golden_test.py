@@ -44,6 +44,9 @@ class Golden(Findings):
     def test_drift(self):
         self.compare("drift", self.drift())
 
+    def test_diff(self):
+        self.compare("diff", self.diff())
+
     def test_the_set_has_a_finding_of_every_sort(self):
         report = json.loads(self.check()["json"])
         self.assertEqual({finding["severity"] for finding in report["findings"]},
@@ -54,9 +57,11 @@ class Golden(Findings):
         self.assertTrue(any(artifact["unseen"] for artifact in report["artifacts"]))
         self.assertIn(b"{0..1}", self.check()["text"])
         self.assertTrue(json.loads(self.drift()["json"])["series"]["tensors"])
+        self.assertEqual({change["change"] for change in json.loads(self.diff()["json"])["diff"]["changes"]},
+                         {"missing", "unexpected", "shape", "dtype"})
 
     def test_no_golden_file_is_left_over(self):
-        wanted = {f"{verb}.{name}" for verb in ("check", "drift") for name in formats()
+        wanted = {f"{verb}.{name}" for verb in ("check", "diff", "drift") for name in formats()
                   if name != PAGE}
         if not UPDATE:
             self.assertEqual({path.name for path in GOLDEN.iterdir()}, wanted)
@@ -73,7 +78,7 @@ class Same(Findings):
                      {name: stored(name, content) for name, content in second.items()})
 
     def test_a_converted_report_is_that_of_the_run(self):
-        for run in (self.check, self.drift):
+        for run in (self.check, self.drift, self.diff):
             for options in ((), ("--show-suppressed", "-v"), ("--show", "error", "--statistics")):
                 reports = run(*options)
                 self.compare_stored(reports, self.convert(reports["json"], *options))
@@ -90,7 +95,8 @@ class Same(Findings):
         for folder in ("demo", "REG002", "NUM001", "FMT001", "STO002", "PKL001"):
             shutil.copytree(FIXTURES / folder, self.project / "models" / folder)
         shutil.copytree(FIXTURES / "DRF006/bad_nan", self.project / "bad")
-        for code, arguments in ((1, ("check", "models")), (0, ("drift", "run")), (1, ("drift", "bad"))):
+        for code, arguments in ((1, ("check", "models")), (0, ("drift", "run")), (1, ("drift", "bad")),
+                                (1, ("diff", "new.safetensors", "--against", "old.safetensors"))):
             runs = []
             for jobs in ("1", "8", "8"):
                 self.variables = {"TORCHVET_JOBS": jobs}

@@ -6,6 +6,7 @@ usage: report_hostile_test.py TORCHVET
 """
 
 import json
+import math
 import os
 import re
 import struct
@@ -15,7 +16,7 @@ import xml.etree.ElementTree as ElementTree
 import zipfile
 
 sys.dont_write_bytecode = True
-from findings import Findings, stored  # noqa: E402
+from findings import Findings, safetensors, stored  # noqa: E402
 
 HOSTILE = (
     "two\nlines", "\r\n::error::pwned", "::error file=x::pwned", "  ::stop-commands::x", "a ##[error]pwned",
@@ -25,20 +26,14 @@ HOSTILE = (
     "# heading", "- item", "1. item", "***bold*** __b__ ~~s~~", "@everyone user@evil.example", "#1 !2 $x$ :smile:",
     "https://evil.example www.evil.example", "%0A::error::x%25", "a,b:c=d;e", "{0} {{1}}", "\t tab ", "ä€😀",
     "x" * 1_000_000)
-NAN = struct.pack("<4f", *[float("nan")] * 4)
 # What Markdown text may hold after escaping: nothing that means something, but for escapes, entities, <code>.
 MARKDOWN = re.compile(r"(?:</?code>|&#\d+;|\\[\\`*_{}\[\]()#+!|~$^=.]|[^\\`*_{}\[\]()#+!|~$^=<>&\x00-\x1f])*")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 COMMAND = re.compile(r"::(error|warning|notice) ((?:[a-z]+=[^:,\r\n]*,?)+)::([^\r\n]*)")
 
 
-def safetensors(names: list[str]) -> bytes:
-    """Matrices of NaN."""
-    header = {name: {"dtype": "F32", "shape": [2, 2], "data_offsets": [16 * i, 16 * i + 16]}
-              for i, name in enumerate(names)}
-    text = json.dumps(header, ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + NAN * len(names)
+def nan_matrices(names: list[str]) -> bytes:
+    return safetensors({name: ("F32", [2, 2], math.nan) for name in names})
 
 
 def moving(names: list[str]) -> list[str]:
@@ -68,7 +63,7 @@ class Hostile(Findings):
     def setUp(self):
         super().setUp()
         self.folder_of("hostile")
-        (self.project / "hostile/names.safetensors").write_bytes(safetensors(
+        (self.project / "hostile/names.safetensors").write_bytes(nan_matrices(
             [f"layer.{i}.{name}.weight" for i, name in enumerate(HOSTILE)] + list(HOSTILE)))
         for i, name in enumerate(HOSTILE):
             (self.project / f"hostile/global{i}.pkl").write_bytes(call_of(name, "system"))
@@ -125,6 +120,41 @@ class Hostile(Findings):
         text = reports["text"].decode()
         self.assertIsNone(CONTROL.search(text))
         self.assertNotRegex(text, r"(?m)^\s*::|##")
+        for name in ("jsonl", "sarif", "gitlab", "junit"):
+            getattr(self, f"read_{name}")(reports[name].decode(), report)
+
+    def test_two_files(self):
+        """Names that are gone, that are new, that were renamed, and whose shapes differ."""
+        self.folder_of("pair")
+        old, new = "pair/<b>|`old`.safetensors", "pair/::error::\n@new.safetensors"
+        kept = {f"kept.{name}": ("F32", [2], 1.0) for name in HOSTILE}
+        gone = {name: ("F32", [1, 3 + i], i) for i, name in enumerate(HOSTILE)}
+        come = {f"{name}.now": ("F32", [1, 3 + i], i) for i, name in enumerate(HOSTILE)}
+        self.file(old, safetensors(kept | gone))
+        self.file(new, safetensors({name: ("F32", [3], 1.0) for name in kept} | come))
+        reports = self.written(1, "diff", new, "--against", old, "--reproducible", "-v")
+        report = json.loads(reports["json"])
+        self.assertEqual({change["name"] for change in report["diff"]["changes"]}, {*kept, *gone, *come})
+        self.assertEqual(sum(change["renamed"] != "" for change in report["diff"]["changes"]), 2 * len(gone))
+        for name, content in self.convert(reports["json"], "-v").items():
+            with self.subTest(format=name):
+                self.assertEqual(stored(name, content), stored(name, reports[name]))
+        rows = re.findall(r"(?m)^\| (breaking|unknown|compatible) \|(.*)\|$", reports["markdown"].decode())
+        left_out = int((re.search(r"(?m)^and (\d+) more$", reports["markdown"].decode()) or [0, 0])[1])
+        self.assertEqual(len(rows) + left_out, len(report["diff"]["changes"]))
+        self.assertGreater(len(rows), 2 * len(HOSTILE))
+        for _, row in rows:
+            self.assertEqual(len(re.findall(r"(?<!\\)\|", row)), 3, row)
+            for cell in re.split(r"(?<!\\)\|", row):
+                self.assertTrue(MARKDOWN.fullmatch(cell), cell[:300])
+        text = reports["text"].decode()
+        self.assertIsNone(CONTROL.search(text))
+        self.assertNotRegex(text, r"(?m)^\s*::|##")
+        page = reports["html"].decode()
+        changes = re.search(r'(?s)<section id="diff".*?</section>', page)[0]
+        self.assertEqual(set(re.findall(r"</?([^\s>]*)", changes)),
+                         {"section", "h2", "p", "code", "span", "div", "table", "thead", "tbody", "tr", "th", "td"})
+        self.assertEqual(changes.count("<tr>"), 1 + len(report["diff"]["changes"]))
         for name in ("jsonl", "sarif", "gitlab", "junit"):
             getattr(self, f"read_{name}")(reports[name].decode(), report)
 

@@ -56,7 +56,7 @@ class JsonReport(Findings):
         self.strict = jsonschema.Draft202012Validator(strict(self.schema))
         (self.project / "empty").mkdir()
         self.reports = [json.loads(self.check()["json"]), json.loads(self.drift()["json"]),
-                        json.loads(self.written(1, "check", "models", "--digest")["json"]),
+                        json.loads(self.diff()["json"]), json.loads(self.written(1, "check", "models", "--digest")["json"]),
                         self.report("missing.pt", "models/error.pt"), self.report("--allow-empty", "empty")]
 
     def refused_by_convert(self, report: dict) -> str:
@@ -149,7 +149,9 @@ class Sarif(Findings):
         return log["runs"][0]
 
     def test_it_fits_the_schema_and_lists_what_the_json_report_does(self):
-        for reports, category in ((self.check(), "check"), (self.drift(), "drift")):
+        absent = self.written(2, "diff", "absent.pt", "--against", "old.safetensors")
+        for reports, category in ((self.check(), "check"), (self.drift(), "drift"), (self.diff(), "diff"),
+                                  (absent, "diff")):
             run, report = self.run_of(reports), json.loads(reports["json"])
             self.assertEqual(run["automationDetails"]["id"], f"torchvet/{category}/")
             self.assertEqual([rule["id"] for rule in run["tool"]["driver"]["rules"]],
@@ -228,7 +230,7 @@ class Others(Findings):
     def test_gitlab(self):
         validator = jsonschema.Draft202012Validator(
             json.loads((SCHEMAS / "gitlab-code-quality.json").read_text()))
-        for reports in (self.check(), self.drift(), self.written(2, "check", "missing.pt")):
+        for reports in (self.check(), self.drift(), self.diff(), self.written(2, "check", "missing.pt")):
             issues, report = json.loads(reports["gitlab"]), json.loads(reports["json"])
             validator.validate(issues)
             prints = [issue["fingerprint"] for issue in issues]
@@ -244,7 +246,7 @@ class Others(Findings):
 
     def test_junit(self):
         for reports, gate in ((self.check(), "error"), (self.check("--fail-on", "note"), "note"),
-                              (self.drift(), "error")):
+                              (self.drift(), "error"), (self.diff(), "error")):
             root, report = ElementTree.fromstring(reports["junit"]), json.loads(reports["json"])
             self.assertEqual(root.tag, "testsuites")
             rules = {rule["code"]: f"{rule['code']} {rule['name']}" for rule in report["rules"]}

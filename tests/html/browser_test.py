@@ -12,7 +12,7 @@ import axe_playwright_python
 from playwright.sync_api import Page, expect, sync_playwright
 
 import pages
-from pages import FIXTURES, HOSTILE, LONG, SERIES
+from pages import FIXTURES, HOSTILE, LONG, PAIR, SERIES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WIDTHS = (400, 1400)
@@ -175,7 +175,7 @@ class Reading(Case):
         long_name = self.folder / f"{'long_name_' * 20}.pt"
         shutil.copy(FIXTURES / "REG009/bad_child.pt", long_name)
         for path in (self.file_of("check", FIXTURES / "demo", FIXTURES / "NUM001", long_name),
-                     self.file_of("drift", SERIES)):
+                     self.file_of("drift", SERIES), self.file_of("diff", *PAIR)):
             for width in WIDTHS:
                 page = self.open(path, width)
                 self.unfold(page, 20)
@@ -201,7 +201,8 @@ class Reading(Case):
         self.assertEqual(page.evaluate(ground), dark)
 
     def test_is_accessible(self):
-        for verb, paths in (("check", [FIXTURES / "demo", FIXTURES / "NUM007"]), ("drift", [SERIES])):
+        for verb, paths in (("check", [FIXTURES / "demo", FIXTURES / "NUM007"]), ("drift", [SERIES]),
+                            ("diff", PAIR)):
             path = self.file_of(verb, *paths)
             for scheme in ("light", "dark"):
                 page = self.open(path, color_scheme=scheme)
@@ -289,6 +290,13 @@ class Tree(Case):
         self.assertEqual(self.shown(page, ".tree li .what"), 450)
         self.assertEqual(page.get_by_role("button", name="Show more").count(), 0)
 
+    def test_closed_models_cost_no_elements(self):
+        page = self.open(self.file_of("check", FIXTURES / "NUM001"))
+        self.assertGreater(page.locator(".model:not([open])").count(), 3)
+        self.assertEqual(page.locator(".model:not([open]) .tree *:not(noscript)").count(), 0)
+        page.locator(".model > summary").first.press("Enter")
+        page.locator(".model[open] .tree .node").first.wait_for(state="visible")
+
     def test_five_thousand_tensors_open_in_a_second(self):
         path = self.file_of("check", self.model(LAYERS))
         page = self.check_opening(path)
@@ -318,7 +326,7 @@ class Series(Case):
         folder = self.folder / "series"
         folder.mkdir()
         state = pages.transformer(LAYERS)
-        for step in range(4):
+        for step in range(10):
             pages.save_safetensors(folder / f"step_{step}.safetensors", {
                 name: (shape, [number * 1.01 ** step for number in numbers])
                 for name, (shape, numbers) in state.items()})
@@ -342,6 +350,7 @@ class Shots(Case):
         for name, path in (("check", self.file_of("check", FIXTURES / "demo", FIXTURES / "NUM007",
                                                   FIXTURES / "REG009/bad_child.pt")),
                            ("clean", self.file_of("check", model)),
+                           ("diff", self.file_of("diff", *PAIR)),
                            ("drift", self.file_of("drift", SERIES))):
             for scheme in ("light", "dark"):
                 for width in WIDTHS:

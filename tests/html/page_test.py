@@ -17,7 +17,7 @@ import tempfile
 import unittest
 
 import pages
-from pages import FIXTURES, HOSTILE, LONG, SERIES, data_of
+from pages import FIXTURES, HOSTILE, LONG, PAIR, SERIES, data_of
 
 TORCHVET = str(pathlib.Path(sys.argv.pop(1)).resolve())
 # What acts on a reader, but for the line ends of the page itself.
@@ -265,6 +265,46 @@ class Series(Case):
         self.assertIn("numbers", json.dumps(nodes))
         (marked,) = [node for node in nodes if "marks" in node]
         self.assertEqual((marked["name"], marked["worst"]), ("middle", "warning"))
+
+
+class Pair(Case):
+    def test_changes_are_those_of_the_json_report(self):
+        report, code = self.json_of("diff", *PAIR)
+        page = self.page("diff", *PAIR, code=code)
+        Reader(page)
+        section = re.search(r'(?s)<section id="diff".*?</section>', page)[0]
+        rows = re.findall(r"(?s)<tr><td>.*?</tr>", section)
+        changes = report["diff"]["changes"]
+        self.assertGreater(len(changes), 1)
+        self.assertTrue(any(change["renamed"] for change in changes))
+        for row, change in zip(rows, changes, strict=True):
+            for part in ("compatibility", "change", "name", "before", "after", "renamed"):
+                self.assertIn(change[part], row)
+        self.assertIn("load_state_dict raises", section)
+
+    def test_tensors_of_one_type_are_one_row(self):
+        page = self.page("diff", FIXTURES / "CTR003/bad_half.pt", "--against",
+                         FIXTURES / "CTR003/ok_as_agreed.pt")
+        section = re.search(r'(?s)<section id="diff".*?</section>', page)[0]
+        self.assertEqual(len(re.findall("<tr><td>", section)), 1)
+        self.assertRegex(section, r"\d tensors</th><td>float32</td><td>float16</td>")
+
+    def test_the_new_file_has_its_tree(self):
+        page = self.page("diff", *PAIR)
+        self.assertEqual(page.count('class="model"'), 1)
+        self.assertIn("bad_layer_renamed.pt", page.split('class="model"')[1].split("</summary>")[0])
+        self.assertIn("numbers", json.dumps(data_of(page, "model-data-1")))
+        self.assertNotIn("numbers", json.dumps(data_of(self.page("diff", *PAIR, "--no-values"),
+                                                       "model-data-1")))
+
+    def test_what_is_found_does_not_depend_on_the_page(self):
+        plain, code = self.json_of("diff", *PAIR, "--reproducible")
+        saved = self.folder / "report.json"
+        self.page("diff", *PAIR, "--reproducible", "--report", f"json={saved}", code=code)
+        with_page = json.loads(saved.read_text())
+        for report in (plain, with_page):
+            del report["run"]
+        self.assertEqual(plain, with_page)
 
 
 class Hostile(Case):

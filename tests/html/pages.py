@@ -16,6 +16,7 @@ import zipfile
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures"
 SERIES = FIXTURES / "DRF001/bad_frozen_layer"
+PAIR = (FIXTURES / "CTR001/bad_layer_renamed.pt", "--against", FIXTURES / "CTR001/ok_state.pt")
 
 # Each would do something if it became markup, script, or a control of what shows it. The script that
 # must not run sets `window.ran`.
