@@ -89,7 +89,26 @@ std::string why_not(const Options& options, std::string_view action) {
                : fmt::format("no `torchvet baseline {}`{}", action,
                              did_you_mean(action, std::vector<std::string>{"write", "prune"}));
   }
+  if (options.series && !options.against.empty()) return "--series, or --against: not both";
   return options.baseline.empty() ? "which file? --baseline FILE" : "";
+}
+
+/// The verb whose findings are accepted.
+RuleSet rules_of(const Options& options) {
+  if (options.series) return RuleSet::kSeries;
+  return options.against.empty() ? RuleSet::kArtifact : RuleSet::kPair;
+}
+
+OrFaults<Report> report_of(const Options& options, const Settings& settings) {
+  switch (rules_of(options)) {
+    case RuleSet::kArtifact:
+      return report_of_files(options, settings);
+    case RuleSet::kSeries:
+      return report_of_series(options, settings);
+    case RuleSet::kPair:
+      return report_of_pair(options, settings);
+  }
+  return report_of_files(options, settings);
 }
 
 }  // namespace
@@ -102,8 +121,7 @@ int run_baseline(const Options& given) {
     return kExitError;
   }
   options.paths.erase(options.paths.begin());
-  OrFaults<Settings> settings =
-      make_settings(options, options.series ? RuleSet::kSeries : RuleSet::kArtifact);
+  OrFaults<Settings> settings = make_settings(options, rules_of(options));
   if (!settings) {
     complain(settings.error());
     return kExitError;
@@ -123,8 +141,7 @@ int run_baseline(const Options& given) {
     settings->policy.baseline = *old;
   }
   settings->policy.fail_on = std::nullopt;  // nothing gates here: an incomplete run stays one
-  const OrFaults<Report> report =
-      options.series ? report_of_series(options, *settings) : report_of_files(options, *settings);
+  const OrFaults<Report> report = report_of(options, *settings);
   if (interrupted()) return kExitInterrupted;
   if (!report) {
     complain(report.error());

@@ -2,12 +2,14 @@
 
 #include <csignal>
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/configuration.h"
 #include "cli/exit_code.h"
 #include "cli/first_words.h"
+#include "cli/memory_cap.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
@@ -34,6 +36,12 @@ int run_help(const CommandLine& line) {
   return print(help_text(about)) ? kExitPass : kExitError;
 }
 
+Result<void> cap_memory(const Options& options) {
+  const Result<std::optional<MemoryCap>> cap = make_memory_cap(options);
+  if (!cap) return tl::unexpected<Error>(cap.error());
+  return *cap ? apply(**cap) : Result<void>();
+}
+
 int dispatch(const std::vector<std::string>& argv) {
   if (argv.size() < 2) {
     say(first_words("."));
@@ -52,6 +60,10 @@ int dispatch(const std::vector<std::string>& argv) {
   const OrFaults<Options> options = configure(*line);
   if (!options) {
     complain(options.error());
+    return kExitError;
+  }
+  if (const Result<void> ok = cap_memory(*options); !ok) {
+    complain(ok.error().detail);
     return kExitError;
   }
   switch (line->verb) {

@@ -10,6 +10,7 @@
 #include "cli/inputs.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/reports.h"
 #include "cli/scan.h"
 #include "cli/series_reader.h"
 #include "cli/settings.h"
@@ -125,6 +126,9 @@ class Pair {
     if (!settings_.skip_values && !reader_.deadline().over(artifact.gaps, "values")) {
       read_moved(old.artifact, artifact, expectation, settings_.limits);
     }
+    // What could not be read is a gap; to call it missing would be a guess.
+    const bool nothing_read = compare_with(expectation, artifact).model.entries.empty();
+    if (nothing_read && !artifact.gaps.empty()) return std::nullopt;
     expectation.source = against_.shown;
     Intent intent = settings_.intent;
     intent.expected = std::make_shared<const Expectation>(std::move(expectation));
@@ -147,7 +151,7 @@ class Pair {
 };
 
 std::string why_not(const Options& options) {
-  if (options.paths.size() != 1) return "diff compares one file: `torchvet diff NEW --against OLD`";
+  if (options.paths.size() != 1) return "one file is compared: `torchvet diff NEW --against OLD`";
   if (options.against.empty()) return "compare with which file? --against OLD";
   if (options.against == "-") return "--against: standard input is for the new file";
   return "";
@@ -165,29 +169,29 @@ void let_unexpected_gate(Policy& policy) {
 
 }  // namespace
 
+OrFaults<Report> report_of_pair(const Options& options, const Settings& given) {
+  const auto wrong = [](const std::string& why) { return tl::unexpected(std::vector{why}); };
+  if (const std::string why = why_not(options); !why.empty()) return wrong(why);
+  watch_interrupts();
+  Settings settings = given;
+  let_unexpected_gate(settings.policy);
+  Options of_old = options;
+  of_old.artifact_id.clear();
+  const Result<Input> against = the_input(of_old, options.against);
+  if (!against) return wrong(against.error().detail);
+  const Result<Input> input = the_input(options, options.paths.front());
+  if (!input) return wrong(input.error().detail);
+  return Pair(settings, *against, *input).judge_new();
+}
+
 int run_diff(const Options& options, const std::vector<std::string>& argv) {
   const RunClock clock;
-  if (const std::string why = why_not(options); !why.empty()) {
-    complain(why);
-    return kExitError;
-  }
-  OrFaults<Settings> settings = make_settings(options, RuleSet::kPair);
+  const OrFaults<Settings> settings = make_settings(options, RuleSet::kPair);
   if (!settings) {
     complain(settings.error());
     return kExitError;
   }
-  let_unexpected_gate(settings->policy);
-  watch_interrupts();
-  Options of_old = options;
-  of_old.artifact_id.clear();
-  const Result<Input> against = the_input(of_old, options.against);
-  const Result<Input> input = the_input(options, options.paths.front());
-  for (const Result<Input>* one : {&against, &input}) {
-    if (*one) continue;
-    complain(one->error().detail);
-    return kExitError;
-  }
-  OrFaults<Report> report = Pair(*settings, *against, *input).judge_new();
+  OrFaults<Report> report = report_of_pair(options, *settings);
   if (!report) {
     complain(report.error());
     return kExitError;

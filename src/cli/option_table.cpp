@@ -84,7 +84,7 @@ const std::vector<OptionRow>& option_table() {
        "OLD",
        "the file to compare with",
        "Intent",
-       bit(Verb::kDiff),
+       bit(Verb::kDiff) | bit(Verb::kBaseline),
        &Options::against,
        {},
        true},
@@ -211,6 +211,9 @@ const std::vector<OptionRow>& option_table() {
        kRead | bit(Verb::kConvert), &Options::limit},
       {"--timeout", "", "SECONDS", "begin no further work after this long", "Cost", kRead,
        &Options::timeout},
+      {"--max-memory", "", "SIZE",
+       "take no more memory than this (512M, 4G); what does not fit is not analysed", "Cost", kRead,
+       &Options::max_memory},
       {"--jobs", "-j", "N", "files looked at in parallel (default: one for each processor)", "Cost",
        kScan, &Options::jobs},
 

@@ -94,7 +94,7 @@ struct Options {
   std::vector<std::string> limit;
   bool follow = false;
   std::string idle;
-  std::string timeout, jobs;
+  std::string timeout, jobs, max_memory;
   std::string color = "auto", progress = "auto";
   std::vector<std::string> what;
   std::string format = "text";

@@ -15,4 +15,7 @@ namespace torchvet {
 /// The same for a series of checkpoints.
 [[nodiscard]] OrFaults<Report> report_of_series(const Options& options, const Settings& settings);
 
+/// The same for a file and the one that it is compared with.
+[[nodiscard]] OrFaults<Report> report_of_pair(const Options& options, const Settings& settings);
+
 }  // namespace torchvet

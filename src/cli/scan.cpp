@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "cli/parallel.h"
@@ -39,6 +40,12 @@ std::optional<std::uint64_t> parameter_count(const Artifact& artifact) {
   if (!models.empty()) return count_parameters(artifact, models.front().entries);
   const bool is_model = !artifact.modules.empty() || !artifact.state_dicts.empty();
   return is_model ? std::optional<std::uint64_t>(0) : std::nullopt;
+}
+
+Gap gap_of(const std::exception& error) {
+  const bool memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
+  return {"file", memory ? "there is not enough memory to look at all of it"
+                         : fmt::format("internal error: {}", error.what())};
 }
 
 ReportedArtifact describe(const Input& input, const Artifact& artifact) {
@@ -133,7 +140,7 @@ Checked Scanner::check_one(const Input& input, Progress& progress) {
       checked.artifact.read_error = source.error().detail;
     }
   } catch (const std::exception& error) {
-    checked.artifact.gaps.push_back({"file", fmt::format("internal error: {}", error.what())});
+    checked.artifact.gaps.push_back(gap_of(error));
   }
   progress.end(checked.artifact.size);
   return checked;

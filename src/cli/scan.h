@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -42,6 +43,9 @@ class Scanner {
   GraphWorker worker_;
   std::mutex worker_mutex_;
 };
+
+/// What could not be looked at for a reason that lies in the program or in the machine.
+[[nodiscard]] Gap gap_of(const std::exception& error);
 
 /// What a report says about an artifact that was read.
 [[nodiscard]] ReportedArtifact describe(const Input& input, const Artifact& artifact);

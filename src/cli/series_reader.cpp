@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "cli/scan.h"
 #include "core/digest.h"
 #include "engine/suppress.h"
 #include "formats/read.h"
@@ -32,7 +33,7 @@ std::unique_ptr<Opened> SeriesReader::open(const Input& input, ReportedArtifact&
     opened->source = std::move(*source);
     return opened;
   } catch (const std::exception& error) {
-    reported.gaps.push_back({"file", fmt::format("internal error: {}", error.what())});
+    reported.gaps.push_back(gap_of(error));
     return nullptr;
   }
 }

@@ -10,6 +10,7 @@
 
 #include "cli/config_keys.h"
 #include "cli/expect_file.h"
+#include "cli/memory_cap.h"
 #include "engine/selection.h"
 #include "engine/suggest.h"
 #include "rules/registry.h"
@@ -242,6 +243,9 @@ Result<Settings> settings_of(const Options& options, RuleSet kept) {
     }
     settings.jobs = static_cast<unsigned>(*jobs);
   }
+  const Result<std::optional<MemoryCap>> cap = make_memory_cap(options);
+  if (!cap) return tl::unexpected<Error>(cap.error());
+  if (*cap) settings.jobs = std::min(settings.jobs, (*cap)->threads);
   Result<std::vector<ReportTarget>> reports = make_reports(options);
   if (!reports) return tl::unexpected<Error>(reports.error());
   settings.reports = std::move(*reports);

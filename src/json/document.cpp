@@ -1,6 +1,7 @@
 #include "json/document.h"
 
 #include <algorithm>
+#include <new>
 #include <vector>
 
 namespace torchvet {
@@ -15,6 +16,7 @@ Result<JsonDocument> JsonDocument::parse(ByteView bytes, const Limits& limits) {
   document.parser_ = std::make_unique<simdjson::dom::parser>();
   const auto parsed = document.parser_->parse(reinterpret_cast<const char*>(bytes.data()),
                                               static_cast<std::size_t>(bytes.size()));
+  if (parsed.error() == simdjson::MEMALLOC) throw std::bad_alloc();  // which is no fault of the text
   if (parsed.error() != simdjson::SUCCESS) {
     return fail(ErrorCode::kJsonInvalid, bytes.offset(), simdjson::error_message(parsed.error()));
   }

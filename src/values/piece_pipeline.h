@@ -21,6 +21,9 @@ inline constexpr std::uint64_t kAloneBytes = 1ull << 20;
 /// Pieces that are looked at or wait for their turn, at most.
 inline constexpr std::size_t kMostInFlight = 64;
 
+/// As `set_most_threads` has it.
+[[nodiscard]] unsigned most_threads();
+
 /// Lets pieces of work through three stages: `next(piece)` fills one after the other until it
 /// returns false, `look_at(piece)` is called on any thread, and `take(piece)` for one after the
 /// other, in the order in which they were filled. Pieces are used again and again. `bytes`: the
@@ -31,7 +34,8 @@ void run_pieces(std::uint64_t bytes, unsigned threads, const Next& next, const L
   namespace tbb = oneapi::tbb;
   // oneTBB writes to standard error when it is asked for more than there are.
   const std::size_t processors = static_cast<std::size_t>(tbb::this_task_arena::max_concurrency());
-  const std::size_t most = threads == 0 ? processors : std::min<std::size_t>(threads, processors);
+  const std::size_t allowed = std::min<std::size_t>(processors, most_threads());
+  const std::size_t most = threads == 0 ? allowed : std::min<std::size_t>(threads, allowed);
   if (most == 1 || bytes < kAloneBytes) {
     for (Piece piece; next(piece); take(piece)) look_at(piece);
     return;

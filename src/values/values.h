@@ -18,4 +18,7 @@ namespace torchvet {
 void compute_values(Artifact& artifact, const ValuePlan& plan, const Limits& limits,
                     unsigned threads = 0);
 
+/// From now on no numbers are looked at by more threads than these, at least 1, in this process.
+void set_most_threads(unsigned threads);
+
 }  // namespace torchvet

@@ -11,7 +11,7 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True
-from project import CLEAN, ERROR, MODE, SERIES, WARNING, Case  # noqa: E402
+from project import CLEAN, ERROR, FIXTURES, MODE, SERIES, WARNING, Case  # noqa: E402
 
 BASE = ["--baseline", "base.json"]
 
@@ -120,6 +120,19 @@ class Baseline(Case):
         self.assertIn("1 baselined", self.expect(0, "drift", "run", "--fail-on", "warning", *BASE))
         self.expect(0, "check", "run", *BASE)   # its rules did not run here, so nothing is stale
 
+    def test_a_pair(self):
+        self.model("old.pt", FIXTURES / "CTR001/ok_state.pt")
+        self.model("new.pt", FIXTURES / "CTR001/bad_layer_gone.pt")
+        pair = ["new.pt", "--against", "old.pt"]
+        text = self.expect(1, "diff", *pair)
+        self.expect(0, "baseline", "write", *pair, *BASE)
+        self.assertEqual({entry["code"] for entry in self.entries()}, {"CTR001", "CTR004"})
+        self.assertIn(f"{len(self.entries())} baselined", self.expect(0, "diff", *pair, *BASE))
+        self.assertIn("breaking", text)
+        self.model("new.pt", FIXTURES / "CTR001/ok_state.pt")
+        self.expect(0, "baseline", "prune", *pair, *BASE)
+        self.assertEqual(self.entries(), [])
+
     def test_what_is_wrong(self):
         before = (self.project / "models/a.pt").read_bytes()
         self.configure({"version": 1, "entries": [{"code": "X"}]}, "half.json")
@@ -128,6 +141,8 @@ class Baseline(Case):
                 (["baseline"], "`write` or `prune`"),
                 (["baseline", "wirte", "models", *BASE], "did you mean write?"),
                 (["baseline", "write", "models"], "which file? --baseline FILE"),
+                (["baseline", "write", "models", "--series", "--against", "x", *BASE], "not both"),
+                (["baseline", "write", "a.pt", "b.pt", "--against", "x", *BASE], "one file is compared"),
                 (["baseline", "write", *BASE], "no path given"),
                 (["baseline", "prune", "models", *BASE], "base.json: No such file"),
                 (["baseline", "write", "models", "--baseline", "models/a.pt"], "models/a.pt:1: syntax"),

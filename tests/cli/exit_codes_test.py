@@ -117,7 +117,7 @@ class ExitCodes(Case):
                 (["inspect", "absent.pt"], "absent.pt: No such file or directory"),
                 (["drift", CLEAN], "at least two checkpoints"),
                 (["diff", CLEAN], "compare with which file? --against OLD"),
-                (["diff", "--against", CLEAN], "diff compares one file"),
+                (["diff", "--against", CLEAN], "one file is compared: `torchvet diff NEW --against OLD`"),
                 (["diff", CLEAN, "--against", "-"], "standard input is for the new file"),
                 (["diff", CLEAN, "--against", FIXTURES / "REG009"], "name one"),
                 (["diff", CLEAN, "--against", NO_MODEL], "there is no model in it to compare with"),
