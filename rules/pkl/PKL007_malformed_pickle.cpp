@@ -14,7 +14,8 @@ constexpr std::string_view kDoc = R"md(
 Reports a pickle that stops at an error: a byte that is no opcode, a stack or memo that lacks what an opcode
 needs, a text that is no number or no UTF-8, a frame that an operand crosses. Also what only torch refuses: a
 storage that is not named as torch names one, a tensor that is built from arguments of the wrong kind, a
-legacy stream without its magic number, protocol or list of keys.
+legacy stream without its magic number, protocol or list of keys. And a name to import that cannot be there:
+one that is no identifier of Python, or one that is a letter away from a name of torch.
 
 ## Why it matters
 The file cannot be loaded. It was damaged or edited; a pickle that stops on purpose after it has run what it
@@ -40,6 +41,7 @@ constexpr std::array kCodes = {ErrorCode::kPickleUnknownOpcode, ErrorCode::kPick
                                ErrorCode::kPickleNoMark,        ErrorCode::kPickleMemoMissing,
                                ErrorCode::kPickleBadNumber,     ErrorCode::kPickleBadString,
                                ErrorCode::kPickleBadTarget,     ErrorCode::kPickleBadFrame,
+                               ErrorCode::kPickleBadName,
                                ErrorCode::kStorageBadReference, ErrorCode::kTensorBadArguments,
                                ErrorCode::kLegacyBadMagic,      ErrorCode::kLegacyBadProtocol,
                                ErrorCode::kLegacyBadKeys};
@@ -50,6 +52,8 @@ std::string describe(const std::string& member, const Fault& fault) {
     case ErrorCode::kStorageBadReference:
     case ErrorCode::kTensorBadArguments:
       return where + " builds tensors in a way that torch does not";
+    case ErrorCode::kPickleBadName:
+      return where + " imports what is not there";
     case ErrorCode::kLegacyBadMagic:
     case ErrorCode::kLegacyBadProtocol:
     case ErrorCode::kLegacyBadKeys:

@@ -41,6 +41,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::kPickleBadString: return "pickle-bad-string";
     case ErrorCode::kPickleBadTarget: return "pickle-bad-target";
     case ErrorCode::kPickleNoStop: return "pickle-no-stop";
+    case ErrorCode::kPickleBadName: return "pickle-bad-name";
     case ErrorCode::kPickleBadFrame: return "pickle-bad-frame";
     case ErrorCode::kTensorBadArguments: return "tensor-bad-arguments";
     case ErrorCode::kStorageBadReference: return "storage-bad-reference";

@@ -57,6 +57,7 @@ enum class ErrorCode : std::uint16_t {
   kPickleBadString,
   kPickleBadTarget,  ///< an opcode that changes an object met an object of the wrong type
   kPickleNoStop,
+  kPickleBadName,   ///< a name to import that cannot be there
   kPickleBadFrame,  ///< an operand reaches over the end of the frame that it starts in
 
   // Tensors and storages as the torch formats describe them.

@@ -17,6 +17,7 @@
 #include "formats/archive.h"
 #include "formats/exported_graph.h"
 #include "formats/exported_modules.h"
+#include "formats/exported_schema.h"
 #include "formats/exported_signature.h"
 #include "formats/exported_tensors.h"
 #include "formats/fault_list.h"
@@ -30,7 +31,6 @@ namespace torchvet {
 namespace {
 
 constexpr std::int64_t kOldestSchema = 1;
-constexpr std::int64_t kNewestSchema = 8;
 constexpr std::size_t kMostModels = 1000;
 constexpr std::string_view kOlderProgram = "serialized_exported_program.json";
 
@@ -61,6 +61,7 @@ class ExportedReader {
                                       " are read");
       models.resize(kMostModels);
     }
+    if (!info().older_layout && !version_record(zip_)) add_missing("version");
     if (!models.empty() && !info().older_layout) {
       (void)member("archive_format");
       (void)member("archive_version");
@@ -129,12 +130,13 @@ class ExportedReader {
     return std::nullopt;
   }
 
+  void add_missing(const std::string& name) {
+    artifact_.add_fault("", {ErrorCode::kZipMemberMissing, 0, "the archive has no member " + name});
+  }
+
   std::optional<MemberId> member(const std::string& name) {
     const std::optional<MemberId> id = find_member(zip_, name);
-    if (!id) {
-      artifact_.add_fault("",
-                          {ErrorCode::kZipMemberMissing, 0, "the archive has no member " + name});
-    }
+    if (!id) add_missing(name);
     return id;
   }
 
@@ -169,6 +171,7 @@ class ExportedReader {
     const TensorId first = static_cast<TensorId>(artifact_.tensors.size());
     const std::string& member_name = zip_.members[model.member].name;
     const std::optional<JsonDocument> program = document(model.member);
+    const std::size_t before = artifact_.faults.size();
     if (program) {
       read_versions(program->root(), member_name);
       const auto graph_module = json_field(program->root(), "graph_module");
@@ -184,6 +187,7 @@ class ExportedReader {
         read_constants(model.name, tensors);
       }
       check_registered(registered, root, first, member_name);
+      check_schema(program->root(), SchemaRoot::kProgram, member_name, before);
       if (graph_module) {
         if (const auto unread = unreadable_call_tree(*graph_module, options_.limits)) {
           artifact_.add_contradiction(member_name, *unread);
@@ -198,11 +202,11 @@ class ExportedReader {
     modules.make(first);
   }
 
-  /// Every parameter and buffer of the signature must have a tensor: torch.export.load refuses the
+  /// Every parameter, buffer and constant of the signature must have a tensor: torch.export.load refuses the
   /// program otherwise. Where tensors could not be read, they are not missing.
   void check_registered(const RegisteredNames& registered, const std::string& root, TensorId first,
                         const std::string& member_name) {
-    if (artifact_.tensors.size() == first || !artifact_.gaps.empty()) return;
+    if (!artifact_.gaps.empty()) return;
     std::unordered_set<std::string_view> here;
     for (TensorId id = first; id < artifact_.tensors.size(); ++id) {
       here.insert(artifact_.tensors[id].object_path);
@@ -217,6 +221,18 @@ class ExportedReader {
     };
     for (const std::string& name : registered.parameters) look_for(name, "parameter");
     for (const std::string& name : registered.buffers) look_for(name, "buffer");
+    for (const std::string& name : registered.constants) look_for(name, "constant");
+  }
+
+  /// Where the readers had nothing to say of a text, torch may still not make its classes of it.
+  /// `before`: how many faults there were when the readers began with the text.
+  void check_schema(Json root, SchemaRoot kind, const std::string& member_name, std::size_t before) {
+    if (info().schema_major != kKnownSchemaMajor || info().schema_minor > kKnownSchemaMinor) return;
+    const bool told = std::any_of(artifact_.faults.begin() + static_cast<std::ptrdiff_t>(before),
+                                  artifact_.faults.end(),
+                                  [&](const Fault& fault) { return fault.member == member_name; });
+    const std::optional<Error> wrong = told ? std::nullopt : against_schema(root, kind);
+    if (wrong) artifact_.add_contradiction(member_name, *wrong);
   }
 
   // --- Tensors -----------------------------------------------------------------------------------
@@ -228,7 +244,10 @@ class ExportedReader {
     }
     const auto config = member("data/weights/" + model + "_weights_config.json");
     const auto parsed = config ? document(*config) : std::nullopt;
-    if (parsed) tensors.read_weights(parsed->root(), zip_.members[*config].name);
+    if (!parsed) return;
+    const std::size_t before = artifact_.faults.size();
+    tensors.read_weights(parsed->root(), zip_.members[*config].name);
+    check_schema(parsed->root(), SchemaRoot::kPayloads, zip_.members[*config].name, before);
   }
 
   void read_constants(const std::string& model, ExportedTensors& tensors) {
@@ -237,7 +256,10 @@ class ExportedReader {
     }
     const auto config = member("data/constants/" + model + "_constants_config.json");
     const auto parsed = config ? document(*config) : std::nullopt;
-    if (parsed) tensors.read_constants(parsed->root(), zip_.members[*config].name);
+    if (!parsed) return;
+    const std::size_t before = artifact_.faults.size();
+    tensors.read_constants(parsed->root(), zip_.members[*config].name);
+    check_schema(parsed->root(), SchemaRoot::kPayloads, zip_.members[*config].name, before);
   }
 
   /// The oldest names end in .json, though what they hold is no JSON. torch 2.1 had no constants.
@@ -261,6 +283,7 @@ class ExportedReader {
     for (const ExportedInput& input : *inputs) {
       if (input.kind == ExportedInput::Kind::kParameter) names.parameters.emplace(input.target);
       if (input.kind == ExportedInput::Kind::kBuffer) names.buffers.emplace(input.target);
+      if (input.kind == ExportedInput::Kind::kConstant) names.constants.emplace(input.target);
     }
     return names;
   }
@@ -297,13 +320,13 @@ class ExportedReader {
         json_integer(version).value_or(json_integer(json_field(version, "major")).value_or(0));
     info().torch_version =
         std::string(json_text(json_field(program, "torch_version")).value_or(""));
-    if (info().schema_major < kOldestSchema || info().schema_major > kNewestSchema) {
+    if (info().schema_major < kOldestSchema || info().schema_major > kKnownSchemaMajor) {
       artifact_.add_gap(member_name, "schema version " + std::to_string(info().schema_major) +
                                          " is not known; read as the newest known one");
     }
     const auto verifiers = json_array(json_field(program, "verifiers"));
     if (!verifiers) {
-      info().decomposed = info().schema_major < kNewestSchema &&
+      info().decomposed = info().schema_major < kKnownSchemaMajor &&
                           json_text(json_field(program, "dialect")).value_or("ATEN") == "ATEN";
       return;
     }

@@ -11,6 +11,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace torchvet {
 namespace {
@@ -60,6 +61,21 @@ std::vector<ExportedInput> inputs_of_tables(Json signature) {
   return inputs;
 }
 
+/// Whether torch finds in each node of a tree what it looks for: {"type", "context", "children_spec"}.
+bool is_tree(Json root) {
+  std::vector<Json> open = {root};
+  while (!open.empty()) {
+    const Json node = open.back();
+    open.pop_back();
+    const auto type = json_field(node, "type");
+    const auto children = json_array(json_field(node, "children_spec"));
+    const bool known = type && (type->is_null() || type->is_string());
+    if (!known || !json_field(node, "context") || !children) return false;
+    open.insert(open.end(), children->begin(), children->end());
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<Error> unreadable_call_tree(Json graph_module, const Limits& limits) {
@@ -68,16 +84,23 @@ std::optional<Error> unreadable_call_tree(Json graph_module, const Limits& limit
   if (!modules) return std::nullopt;
   for (const Json module : *modules) {
     const auto signature = json_field(module, "signature");
+    const auto path = json_text(json_field(module, "fqn"));
+    if (path == "" && !json_object(signature)) {
+      return Error{ErrorCode::kArchiveRefused, 0, "the program does not say how it is called"};
+    }
     for (const char* key : {"in_spec", "out_spec"}) {
       const auto text = json_text(json_field(signature, key));
       if (!text || text->empty()) continue;
       const auto* data = reinterpret_cast<const std::uint8_t*>(text->data());
       const auto tree = JsonDocument::parse(ByteView(data, text->size(), 0), limits);
       const auto parts = tree ? json_array(tree->root()) : std::nullopt;
-      if (parts && parts->size() == 2 && json_integer(parts->at(0)) == kProtocol) continue;
+      if (parts && parts->size() == 2 && json_integer(parts->at(0)) == kProtocol &&
+          is_tree(parts->at(1))) {
+        continue;
+      }
       return Error{ErrorCode::kArchiveRefused, 0,
                    "the " + std::string(key) + " of the module `" +
-                       std::string(json_text(json_field(module, "fqn")).value_or("")) +
+                       std::string(path.value_or("")) +
                        "` is no tree of protocol " + std::to_string(kProtocol) + ": " +
                        std::string(text->substr(0, 40))};
     }

@@ -143,7 +143,11 @@ std::optional<TensorId> ExportedTensors::read(const Entry& entry, FaultList& fau
     return read_pickled(entry, record, faults);
   }
   const auto meta = json_field(entry.value, "tensor_meta");
-  if (!json_object(meta)) return std::nullopt;
+  if (!json_object(meta)) {
+    faults.add(ErrorCode::kExportedBadProgram, 0,
+               "`" + std::string(entry.name) + "` has no tensor_meta");
+    return std::nullopt;
+  }
   std::optional<Tensor> tensor = described(entry.name, meta, faults);
   if (!tensor) return std::nullopt;
   if (tensor->layout == Layout::kStrided) tensor->storage = storage_of(record, *tensor, faults);

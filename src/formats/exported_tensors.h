@@ -19,6 +19,7 @@ namespace torchvet {
 struct RegisteredNames {
   std::set<std::string> parameters;
   std::set<std::string> buffers;
+  std::set<std::string> constants;
 };
 
 /// Reads the tensors of one model. Today two configs give each its record, type, shape and strides:

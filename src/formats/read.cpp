@@ -11,6 +11,7 @@
 #include "formats/dcp_folder.h"
 #include "formats/dcp_safetensors.h"
 #include "formats/detect.h"
+#include "formats/loaders/missing_names.h"
 #include "formats/loaders/predict.h"
 #include "formats/model_config.h"
 #include "formats/reader.h"
@@ -82,7 +83,11 @@ void read_into(const std::shared_ptr<Source>& source, const ReadOptions& options
   }
   add_model_config(*source, options.limits, artifact);
   for (const Row& row : kReaders) {
-    if (row.format == artifact.format) return row.reader(source, options, artifact);
+    if (row.format != artifact.format) continue;
+    row.reader(source, options, artifact);
+    // A package names the code that lies beside its pickles.
+    if (row.format != Format::kTorchPackage) check_imported_names(artifact);
+    return;
   }
   explain_unread(artifact);
 }

@@ -80,6 +80,11 @@ std::string said_of(const RefusedRecord& record, const ZipDirectory& zip) {
 
 }  // namespace
 
+std::optional<MemberId> version_record(const ZipDirectory& zip) {
+  const std::optional<MemberId> hidden = find_member(zip, ".data/version");
+  return hidden ? hidden : find_member(zip, "version");
+}
+
 std::vector<RefusedRecord> find_refused_records(ByteView archive, const ZipDirectory& zip,
                                                 const Limits& limits) {
   std::vector<RefusedRecord> refused;
@@ -100,18 +105,17 @@ std::vector<RefusedRecord> find_refused_records(ByteView archive, const ZipDirec
     text = found.value_or("");
     return found.has_value();
   };
-  auto id = find_member(zip, ".data/version");
-  if (!id) id = find_member(zip, "version");
-  if (read(id)) {
+  if (const auto id = version_record(zip); read(id)) {
     std::uint64_t version = 0;
     if (const auto problem = problem_of_version(text, version)) {
       refused.push_back({*id, *problem, text, version});
     }
   }
-  id = find_member(zip, ".data/serialization_id");
-  if (read(id) && !is_utf8(text)) refused.push_back({*id, RecordProblem::kIdNoText, text, 0});
-  id = find_member(zip, ".storage_alignment");
-  if (read(id) && !is_python_integer(text)) {
+  if (const auto id = find_member(zip, ".data/serialization_id"); read(id) && !is_utf8(text)) {
+    refused.push_back({*id, RecordProblem::kIdNoText, text, 0});
+  }
+  if (const auto id = find_member(zip, ".storage_alignment");
+      read(id) && !is_python_integer(text)) {
     refused.push_back({*id, RecordProblem::kAlignmentNoNumber, text, 0});
   }
   return refused;
@@ -122,8 +126,9 @@ std::vector<Fault> refused_records(ByteView archive, const ZipDirectory& zip,
   std::vector<Fault> faults;
   for (const RefusedRecord& record : find_refused_records(archive, zip, limits)) {
     const Member& member = zip.members[record.member];
-    faults.push_back(
-        {{ErrorCode::kArchiveRefused, member.header_offset, said_of(record, zip)}, member.name});
+    Fault& fault = faults.emplace_back();
+    fault.error = {ErrorCode::kArchiveRefused, member.header_offset, said_of(record, zip)};
+    fault.member = member.name;
   }
   return faults;
 }

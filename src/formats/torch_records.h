@@ -33,6 +33,9 @@ struct RefusedRecord {
 /// Versions that torch 1.0 to 2.15 read.
 inline constexpr std::uint64_t kOldestArchiveVersion = 1, kNewestArchiveVersion = 10;
 
+/// The record from which torch's reader takes the version of the archive, which must be there.
+[[nodiscard]] std::optional<MemberId> version_record(const ZipDirectory& zip);
+
 /// All of them, at most one of each sort but of the versions, of which there is one. A missing
 /// version is left to the caller, as is a record that cannot be read.
 [[nodiscard]] std::vector<RefusedRecord> find_refused_records(ByteView archive,

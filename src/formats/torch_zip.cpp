@@ -53,7 +53,7 @@ void read_torch_zip(const std::shared_ptr<Source>& source, const ReadOptions& op
   const ByteView file = source->bytes();
   const std::optional<ZipDirectory> zip = open_archive(*source, options, artifact);
   if (!zip) return;
-  if (!find_member(*zip, "version")) {
+  if (!version_record(*zip)) {
     artifact.add_fault("", {ErrorCode::kZipMemberMissing, 0, "the archive has no member version"});
   }
   for (const Fault& fault : refused_records(file, *zip, options.limits)) {

@@ -5,6 +5,17 @@
 #include "model/pickle_effects.h"
 
 namespace torchvet {
+namespace {
+
+/// Whether there is a fault in a pickle, rather than in the archive around it.
+bool has_broken_pickle(const Artifact& artifact) {
+  return std::any_of(artifact.faults.begin(), artifact.faults.end(), [&](const Fault& fault) {
+    return std::any_of(artifact.pickles.begin(), artifact.pickles.end(),
+                       [&](const PickleProgram& pickle) { return pickle.name == fault.member; });
+  });
+}
+
+}  // namespace
 
 bool is_pickled_whole(const Module& module) {
   return !module.parent && module.registration == Registration::kRegistered;
@@ -28,7 +39,7 @@ const LoaderPrediction* refused_by_weights_only(const Artifact& artifact) {
   const bool saved = artifact.format == Format::kTorchZip ||
                      artifact.format == Format::kTorchLegacy;
   // What torch says of a file that is compressed as a whole, it does not say of the pickle.
-  if (!saved || !artifact.faults.empty() || !artifact.source.compression.empty()) return nullptr;
+  if (!saved || has_broken_pickle(artifact) || !artifact.source.compression.empty()) return nullptr;
   const auto said = std::find_if(
       artifact.loaders.begin(), artifact.loaders.end(),
       [](const LoaderPrediction& one) { return one.loader == kWeightsOnlyLoader; });

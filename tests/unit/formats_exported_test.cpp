@@ -272,6 +272,7 @@ TEST_CASE("Several models of one archive are kept apart") {
 TEST_CASE("Compiled code is named and a gap") {
   ZipBuilder zip;
   zip.add("net/archive_format", "pt2")
+      .add("net/version", "3\n")
       .add("net/data/aotinductor/model/abc.wrapper.so",
            "\x7f"
            "ELF")
@@ -291,6 +292,7 @@ TEST_CASE("Compiled code is named and a gap") {
 TEST_CASE("Every compiled model is a gap of its own, and torch.save files beside them are read") {
   ZipBuilder zip;
   zip.add("net/archive_format", "pt2")
+      .add("net/version", "3\n")
       .add("net/data/aotinductor/a/a.wrapper.so", "x")
       .add("net/data/aotinductor/b/b.wrapper.so", "x")
       .add("net/data/aotinductor/b/b_metadata.json", R"({"AOTI_DEVICE_KEY": 3, "x": ""})")
@@ -310,7 +312,7 @@ TEST_CASE("Every compiled model is a gap of its own, and torch.save files beside
 
 TEST_CASE("An archive without a program is a gap") {
   ZipBuilder empty;
-  empty.add("net/archive_format", "pt2").add("x", "");
+  empty.add("net/archive_format", "pt2").add("net/version", "3\n").add("x", "");
   CHECK(read_artifact(Source::from_bytes("net.pt2", empty.build()), {}).gaps.size() == 1);
 }
 

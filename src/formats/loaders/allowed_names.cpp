@@ -98,6 +98,8 @@ PythonName name_for_torch(std::string_view module, std::string_view name) {
   return {module, name};
 }
 
+std::span<const AllowedName> allowed_names() { return kNames; }
+
 const AllowedName* find_allowed(std::string_view full_name, TorchRelease release) {
   const AllowedName* end = std::end(kNames);
   const AllowedName* found = std::lower_bound(

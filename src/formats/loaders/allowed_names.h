@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "formats/loaders/outcome.h"
@@ -39,6 +40,9 @@ inline constexpr std::array<TorchRelease, 4> kKnownUnpicklers = {
 
 /// The entry of "module.name" in the table of a known release; null when it has none.
 [[nodiscard]] const AllowedName* find_allowed(std::string_view full_name, TorchRelease release);
+
+/// The whole table, of all known releases, in the order of the names.
+[[nodiscard]] std::span<const AllowedName> allowed_names();
 
 /// How torch's restricted unpickler refuses the GLOBAL, in its own words; nothing when it does not.
 /// It is true of a process that has imported torch and nothing that adds to the list.

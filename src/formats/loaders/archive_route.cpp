@@ -100,7 +100,7 @@ std::variant<OpenedArchive, LoadOutcome> open_as_torch(const Source& source, con
   if (zip.prefix.empty()) {
     return refused("file in archive is not in a subdirectory: " + zip.members.front().name);
   }
-  if (!find_member(zip, ".data/version") && !find_member(zip, "version")) {
+  if (!version_record(zip)) {
     return refused("Expected hasRecord(\"version\") to be true, but got false.");
   }
   archive.refused = find_refused_records(file, zip, limits);

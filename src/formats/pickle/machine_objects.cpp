@@ -191,6 +191,7 @@ bool PickleMachine::extension(std::int64_t code) {
 
 bool PickleMachine::call(Object::How how, ObjectId callable, ObjectId arguments,
                          ObjectId keywords) {
+  if (!is_foreign(callable)) return bad_target("what can be called");
   Object::Call made;
   made.how = how;
   made.callable = callable;

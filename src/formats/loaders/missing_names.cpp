@@ -1,0 +1,120 @@
+#include "formats/loaders/missing_names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "formats/fault_list.h"
+#include "formats/loaders/allowed_names.h"
+#include "model/object.h"
+
+namespace torchvet {
+namespace {
+
+/// Of those beyond ASCII it is not asked which may stand in an identifier.
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+}
+
+/// An identifier of Python.
+bool is_identifier(std::string_view word) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto may_stand = [&](char c) { return c == '_' || digit(c) || is_letter(c); };
+  return !word.empty() && !digit(word.front()) && std::all_of(word.begin(), word.end(), may_stand);
+}
+
+/// "Outer.Inner": names of attributes, or of modules in modules.
+bool is_path(std::string_view path) {
+  for (std::size_t dot = path.find('.'); dot != std::string_view::npos; dot = path.find('.')) {
+    if (!is_identifier(path.substr(0, dot))) return false;
+    path.remove_prefix(dot + 1);
+  }
+  return is_identifier(path);
+}
+
+/// Whether a letter was changed, put in or left out. A digit or an underscore does not count: `_v4`
+/// is what a newer torch may have, `_UntypedStorage` what an older one had.
+bool is_one_letter_off(std::string_view a, std::string_view b) {
+  if (a.size() < b.size()) std::swap(a, b);
+  if (a.size() > b.size() + 1) return false;
+  const auto at = static_cast<std::size_t>(
+      std::mismatch(b.begin(), b.end(), a.begin()).first - b.begin());
+  const std::string_view rest = a.size() == b.size() ? b.substr(std::min(at + 1, b.size()))
+                                                     : b.substr(at);
+  return a != b && is_letter(a[at]) && a.substr(at + 1) == rest;
+}
+
+/// Shorter names of torch are near others that are there: torch.int and torch.int8, torch.tensor and
+/// torch.Tensor. Of the 50,000 names in the modules of torch 2.13 no longer one is near an allowed one.
+constexpr std::size_t kLongEnough = std::string_view("torch.tensor").size() + 1;
+
+// Source: `Unpickler::readGlobal` of torch/csrc/jit/serialization/unpickler.cpp, 2.13. Releases before
+// wrote no other names.
+constexpr std::pair<std::string_view, std::string_view> kKnownInScript[] = {
+    {"torch.jit._pickle", "build_tensor_from_id"},
+    {"torch.jit._pickle", "restore_type_tag"},
+    {"torch.jit._pickle", "build_intlist"},
+    {"torch.jit._pickle", "build_tensorlist"},
+    {"torch.jit._pickle", "build_doublelist"},
+    {"torch.jit._pickle", "build_boollist"},
+    {"torch._utils", "_rebuild_tensor_v2"},
+    {"torch._utils", "_rebuild_qtensor"},
+    {"torch._utils", "_rebuild_sparse_tensor"},
+    {"torch._tensor", "_rebuild_from_type_v2"},
+    {"builtins", "complex"},
+    {"collections", "OrderedDict"},
+};
+
+/// The pickles of a TorchScript archive without which it does not load.
+bool is_read_with_program(std::string_view member) {
+  const std::string_view leaf = member.substr(member.rfind('/') + 1);
+  return leaf == "data.pkl" || leaf == "constants.pkl" || leaf == "attributes.pkl";
+}
+
+}  // namespace
+
+std::optional<std::string> why_missing(std::string_view module, std::string_view name) {
+  if (!is_path(module)) return fmt::format("no module is called `{}`", module);
+  if (!is_path(name)) return fmt::format("`{}` has nothing that is called `{}`", module, name);
+  const std::string full = fmt::format("{}.{}", module, name);
+  if (full.size() < kLongEnough || find_allowed(full, kKnownUnpicklers.back()) != nullptr) return {};
+  for (const AllowedName& allowed : allowed_names()) {
+    if (allowed.name == full) return {};  // of an older release
+    if (allowed.name.size() >= kLongEnough && is_one_letter_off(full, allowed.name)) {
+      return fmt::format("torch has no `{}`, it has `{}`", full, allowed.name);
+    }
+  }
+  return {};
+}
+
+std::optional<std::string> why_missing_in_script(std::string_view module, std::string_view name) {
+  if (module == "__torch__" || module.starts_with("__torch__.")) return {};
+  // Storages, quantization schemes and devices are judged where they are read.
+  if (module == "torch" || module == "__main__" || module == "torch.distributed.rpc") return {};
+  const auto known = std::find(std::begin(kKnownInScript), std::end(kKnownInScript),
+                               std::pair(module, name));
+  if (known != std::end(kKnownInScript)) return {};
+  return fmt::format("torch.jit.load has nothing that is called `{}.{}`", module, name);
+}
+
+void check_imported_names(Artifact& artifact) {
+  const bool script = artifact.format == Format::kTorchScript;
+  for (const PickleProgram& pickle : artifact.pickles) {
+    if (script && !is_read_with_program(pickle.name)) continue;
+    FaultList faults(artifact, pickle.name);
+    std::set<std::pair<std::string_view, std::string_view>> seen;
+    for (const PickleProgram::Import& import : pickle.imports) {
+      if (import.computed || import.module == kExtensionModule) continue;
+      if (!seen.emplace(import.module, import.name).second) continue;
+      if (std::optional<std::string> why = script
+                                               ? why_missing_in_script(import.module, import.name)
+                                               : why_missing(import.module, import.name)) {
+        faults.add_contradiction(ErrorCode::kPickleBadName, import.where.offset, std::move(*why));
+      }
+    }
+  }
+}
+
+}  // namespace torchvet

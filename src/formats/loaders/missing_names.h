@@ -1,0 +1,25 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "model/artifact.h"
+
+namespace torchvet {
+
+/// Why nothing of this name is there to be imported, whatever is installed where the file is loaded;
+/// nothing when it may be there. Of torch's own names those are told that are one letter, which is
+/// no digit, away from one that the restricted unpickler allows.
+[[nodiscard]] std::optional<std::string> why_missing(std::string_view module, std::string_view name);
+
+/// The same of a pickle of a TorchScript program, which LibTorch's own unpickler reads: it knows a few
+/// functions and the classes of the program (`__torch__`), and imports nothing.
+[[nodiscard]] std::optional<std::string> why_missing_in_script(std::string_view module,
+                                                               std::string_view name);
+
+/// A fault at each name that the pickles of the artifact import and that cannot be there: the file
+/// was damaged or edited.
+void check_imported_names(Artifact& artifact);
+
+}  // namespace torchvet
