@@ -41,9 +41,10 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   const auto said =
       std::find_if(artifact.loaders.begin(), artifact.loaders.end(),
                    [](const LoaderPrediction& one) { return one.loader == kPickleLoader; });
-  const bool refused = said != artifact.loaders.end() && said->opens == false &&
-                       said->problem == LoadProblem::kConstruct;
-  if (!refused || holds_whole_module(artifact) || does_more_than_load(artifact)) return {};
+  const bool refused =
+      said != artifact.loaders.end() && said->opens == false &&
+      (said->problem == LoadProblem::kConstruct || said->problem == LoadProblem::kOpcode);
+  if (!refused || artifact.format != Format::kTorchZip || artifact.pickles.empty() || holds_whole_module(artifact) || does_more_than_load(artifact)) return {};
   Finding finding;
   finding.severity = Severity::kNote;
   finding.where.member = artifact.pickles.front().name;

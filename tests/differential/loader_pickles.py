@@ -132,3 +132,52 @@ class Drawer:
             archive.writestr("a/version", "3\n")
             for key, size in self.storages.items():
                 archive.writestr(f"a/data/{key}", bytes(size))
+
+
+class LibtorchDrawer(Drawer):
+    """The same of what LibTorch's unpickler knows, which has other names and opcodes."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__(chance)
+        own = ["build_intlist", "build_tensorlist", "build_doublelist", "build_boollist",
+               "restore_type_tag", "build_tensor_from_id", "nothing"]
+        self.names = ([f"torch.jit._pickle.{name}" for name in own] * 2
+                      + ["torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter",
+                         "torch._tensor._rebuild_from_type_v2", "builtins.complex", "torch.device",
+                         "torch.Tensor", "torch.FloatStorage", "torch.per_tensor_affine",
+                         "collections.OrderedDict", "__main__.IntList", "__main__.TensorID"])
+        self.foreign = ["__torch__.Net", "os.system", "torch.Size", "__main__.Net", "builtins.set",
+                        "torch.cuda.FloatStorage", "builtins." + "x" * 300, "a b.c"]
+
+    def whole(self) -> bytes:
+        made = super().whole()
+        return b"\x8a\x08" + self.chance.randbytes(8) if made[0] == 0x8A and self.chance.random() < 0.8 else made
+
+    def value(self, depth: int = 0) -> bytes:
+        kind = self.chance.randrange(14 if depth < 3 else 4)
+        deeper = depth + 1
+        if kind >= 7:
+            return super().value(depth)
+        if kind == 0:
+            return b"\x8d" + struct.pack("<Q", 2) + b"ab"
+        if kind == 1:
+            return self.text(self.chance.choice("xy") * self.chance.choice([3, 60, 70, 190, 250, 300]))
+        if kind == 2:
+            return self.text("cpu" if self.chance.random() < 0.5 else self.chance.choice(["cpu:0", "meta", "no"]))
+        if kind == 3:
+            return self.tensor()
+        if kind == 4:
+            kind_of, item = self.chance.choice([("int", b"K\1"), ("tensor", self.tensor()), ("double", b"G" + bytes(8)),
+                                                ("bool", b"\x88")])
+            many = b"](" + item * self.chance.randrange(3) + b"e"
+            made = self.name(f"torch.jit._pickle.build_{kind_of}list") + many + b"\x85R"
+            return made + self.chance.choice([b"", b"", b"(" + item + b"e", item + b"a", self.value(deeper) + b"a"])
+        if kind == 5:
+            type_name = self.chance.choice(["List[int]", "Dict[str, Tensor]", "List[Tensor]", "Dict[int, List[float]]",
+                                            "Tuple[int, str]", "int", "List[Optional[Tensor]]", "List[bool]"])
+            return (self.name("torch.jit._pickle.restore_type_tag")
+                    + self.chance.choice([b"]", b"}", self.value(deeper)]) + self.text(type_name) + b"\x86R")
+        return (self.name("torch._tensor._rebuild_from_type_v2") + b"("
+                + self.name("torch._utils._rebuild_tensor_v2") + self.name("torch.Tensor")
+                + b"(" + self.storage() + b"K\0K\1\x85K\1\x85\x89" + self.name("collections.OrderedDict") + b")Rt"
+                + self.chance.choice([b"}", b"}", self.value(deeper)]) + b"tR")

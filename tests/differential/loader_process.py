@@ -26,16 +26,16 @@ def serve(answer_to: Callable[[Any], Any]) -> None:
 
 
 class LoaderProcess:
-    """Runs `script --serve`, which calls `serve`."""
+    """Runs `script --serve`, which calls `serve`; or a program that answers in the same way."""
 
-    def __init__(self, script: str) -> None:
-        self.script = script
+    def __init__(self, script: str, program: bool = False) -> None:
+        self.command = [script] if program else [sys.executable, "-B", script, "--serve"]
         self.process: subprocess.Popen | None = None
 
     def ask(self, question: Any, when_it_dies: Any) -> Any:
         if self.process is None:
             self.process = subprocess.Popen(
-                [sys.executable, "-B", self.script, "--serve"], stdin=subprocess.PIPE,
+                self.command, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             print(json.dumps(question), file=self.process.stdin, flush=True)

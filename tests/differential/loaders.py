@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What torchvet says of the loaders is what they do.
 
-    loaders.py --program TORCHVET [--random 300] [--seed 1] [--keep FOLDER] [FILE...]
+    loaders.py --program TORCHVET [--libtorch ASK_LIBTORCH] [--random 300] [--seed 1] [--keep FOLDER] [PATH...]
 
 Makes files of every kind that torch.load meets (state_dicts, checkpoints, objects, streams of before
 1.6, archives with a record missing, files that are no checkpoints), and pickles drawn at random from the
@@ -13,8 +13,11 @@ RANDOM_UNDECIDED of a hundred.
 
 Where it says which names are to be allowed, the file is loaded with these allowed, and must open.
 
-Loaders that execute pickles are asked of made files alone, which hold nothing that hurts; of fixtures only
-those that restrict them are asked. The two loaders of C++ are not asked: Python cannot reach them.
+Loaders that execute pickles are asked of made files alone, which hold nothing that hurts; of files that are
+given (a folder stands for those in it) only those that restrict them are asked. Those of C++, which execute
+nothing, are asked of all through the program ask_libtorch, also of pickles drawn from what LibTorch's unpickler
+knows. torch::load is undecided where the archive opens, as what it is loaded into decides: then it must open
+into a list of tensors, which takes any.
 
 Without torch nothing can be compared: exit 77, which CTest counts as skipped."""
 
@@ -39,6 +42,8 @@ MAPPED = "torch.load(mmap=True)"
 # Of the made files, by loader.
 UNDECIDED = {RESTRICTED: 0, MAPPED: 0, "torch.load(weights_only=False)": 72, "torch.jit.load": 2,
              "torch.export.load": 2, "safetensors": 0, "torch.distributed.checkpoint": 0}
+OF_CPP = {"torch::load": 4, "torch::pickle_load": 4}
+INTO_WHAT = "it depends on what the program is loaded into"
 EXECUTES = {"torch.load(weights_only=False)", "torch.export.load", "torch.distributed.checkpoint"}
 RANDOM_UNDECIDED = 4
 
@@ -109,6 +114,8 @@ def predicted(program: str, path: pathlib.Path) -> dict:
 
 
 def difference(said: dict, does: list | None) -> str:
+    if said["error"] == INTO_WHAT:
+        return "" if does is None else f"said: {INTO_WHAT}; torch: {does}"
     if said["opens"] is None:
         return ""
     if said["opens"]:
@@ -353,6 +360,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program")
+    parser.add_argument("--libtorch", help="the program ask_libtorch; without it C++ is not asked")
+    parser.add_argument("--cpp-only", action="store_true", help="only the loaders of C++ are asked")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--random", type=int, default=300, help="pickles drawn at random")
     parser.add_argument("--seed", type=int, default=1)
@@ -375,30 +384,39 @@ def main() -> int:
 
     import loader_pickles
 
+    if options.cpp_only and not options.libtorch:
+        parser.error("--cpp-only needs --libtorch")
+    given = [file for path in options.files
+             for file in (sorted(filter(pathlib.Path.is_file, path.rglob("*"))) if path.is_dir() else [path])]
     differing = 0
     # The others import modules, which allow names in their process.
     restricted, others = (loader_process.LoaderProcess(__file__) for _ in range(2))
+    cpp = loader_process.LoaderProcess(options.libtorch, program=True) if options.libtorch else None
     with tempfile.TemporaryDirectory() as name:
         folder = options.keep or pathlib.Path(name)
-        made, drawn = folder / "made", folder / "drawn"
-        for part in (made, drawn):
+        made, drawn, drawn_for_cpp = folder / "made", folder / "drawn", folder / "drawn_for_cpp"
+        for part in (made, drawn, drawn_for_cpp):
             part.mkdir(parents=True, exist_ok=True)
         save_objects(made)
         make_archives(made)
         make_others(made)
-        drawer = loader_pickles.Drawer(random.Random(options.seed))
-        for number in range(options.random):
-            drawer.archive(drawn / f"{number}.pt")
+        for where, drawer in ((drawn, loader_pickles.Drawer(random.Random(options.seed))),
+                              (drawn_for_cpp, loader_pickles.LibtorchDrawer(random.Random(options.seed)))):
+            for number in range(options.random):
+                drawer.archive(where / f"{number}.pt")
         dying = ["death of the process", ""]
         for what, paths in (("made", sorted(made.iterdir())), ("random", sorted(drawn.iterdir())),
-                            ("given", options.files)):
-            asked_of = [loader for loader in UNDECIDED if what == "made" or loader not in EXECUTES]
+                            ("random for C++", sorted(drawn_for_cpp.iterdir())), ("given", given)):
+            asked_of = [] if what == "random for C++" or options.cpp_only else [
+                loader for loader in UNDECIDED if what == "made" or loader not in EXECUTES]
+            asked_of += OF_CPP if cpp else []
             counts: dict = {loader: collections.Counter() for loader in asked_of}
             helped = 0
             for path in paths:
                 said_of = predicted(options.program, path)
                 for loader in asked_of:
-                    process = restricted if loader in (RESTRICTED, MAPPED) else others
+                    process = (cpp if loader in OF_CPP else restricted if loader in (RESTRICTED, MAPPED)
+                               else others)
                     said, does = said_of[loader], process.ask([loader, str(path)], dying)
                     wrong = difference(said, does)
                     if wrong:
@@ -408,7 +426,7 @@ def main() -> int:
                     if said["opens"] is None and what == "made" and options.verbose:
                         print(f"{what} {path.name}: {loader}: undecided: {said['error']}; torch: {does}"[:300])
                 allowed = re.search(r"add_safe_globals\(\[(.*)\]\)", said_of[RESTRICTED]["remedy"])
-                if allowed and what == "made":
+                if allowed and what == "made" and RESTRICTED in asked_of:
                     helped += 1
                     does = others.ask(["allowing", str(path), allowed[1]], dying)
                     if does is not None:
@@ -416,11 +434,11 @@ def main() -> int:
                         print(f"{what} {path.name}: allowing {allowed[1]} does not help: {does}"[:600])
             for loader, count in counts.items():
                 print(f"{what}: {loader}: {dict(count)} of {len(paths)}")
-                most = UNDECIDED[loader] if what == "made" else len(paths) * RANDOM_UNDECIDED // 100
+                most = {**UNDECIDED, **OF_CPP}[loader] if what == "made" else len(paths) * RANDOM_UNDECIDED // 100
                 if what != "given" and count["undecided"] > most:
                     print(f"{what}: {loader}: more than {most} undecided")
                     differing += 1
-            if what == "made":
+            if what == "made" and RESTRICTED in asked_of:
                 print(f"{what}: {helped} files open with the names that are said to be allowed")
                 if helped == 0:
                     differing += 1

@@ -13,7 +13,6 @@ namespace torchvet {
                                         const Limits& limits);
 
 /// torch::pickle_load of C++, given the bytes of the file.
-[[nodiscard]] LoadOutcome load_libtorch_pickle(const Source& source, const Artifact& artifact,
-                                               const Limits& limits);
+[[nodiscard]] LoadOutcome load_libtorch_pickle(const Source& source, const Limits& limits);
 
 }  // namespace torchvet

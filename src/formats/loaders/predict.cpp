@@ -210,7 +210,8 @@ std::string remedy_of(const Artifact& artifact, const LoaderPrediction& said,
   if (said.problem == LoadProblem::kOpcode && newer_protocol) {
     return "save it again with pickle_protocol=2";
   }
-  if (said.loader == kPickleLoader && said.problem == LoadProblem::kConstruct) {
+  if (said.loader == kPickleLoader && said.problem == LoadProblem::kConstruct &&
+      artifact.format == Format::kTorchZip) {
     return "save a plain dict of tensors: torch.save(dict(state_dict), path)";
   }
   // Whoever takes the wrong loader is told the right one.
@@ -258,7 +259,7 @@ constexpr Loader kLoaders[] = {
     {"torch::load",
      [](Question& q) { return load_libtorch(q.source, q.artifact, q.limits); }},
     {kPickleLoader,
-     [](Question& q) { return load_libtorch_pickle(q.source, q.artifact, q.limits); }},
+     [](Question& q) { return load_libtorch_pickle(q.source, q.limits); }},
     {kExportLoader,
      [](Question& q) { return load_export(q.source, q.artifact, q.release, q.limits); }},
     {"safetensors", [](Question& q) { return load_safetensors(q.source, q.artifact); }},

@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
 
+#include "core/checked.h"
 #include "formats/loaders/archive_route.h"
 
 namespace torchvet {
@@ -41,6 +43,14 @@ std::string foreign_namespace(const std::string& code) {
   return {};
 }
 
+/// Whether a tensor names elements behind the end that the pickle gives its storage.
+bool reaches_past(const Tensor& tensor, const Artifact& artifact) {
+  if (!tensor.storage || *tensor.storage >= artifact.storages.size()) return false;
+  const auto reached = tensor.elements_reached();
+  const auto needed = reached ? checked_mul(*reached, item_size(tensor.dtype)) : std::nullopt;
+  return !needed || *needed > artifact.storages[*tensor.storage].declared_bytes;
+}
+
 }  // namespace
 
 LoadOutcome load_script(const Source& source, const Artifact& artifact, const Limits& limits) {
@@ -58,15 +68,35 @@ LoadOutcome load_script(const Source& source, const Artifact& artifact, const Li
       return LoadOutcome::undecided(fmt::format("it needs the library that registers `{}`", name));
     }
   }
-  for (const Storage& storage : artifact.storages) {
-    if (storage.location == "cpu") continue;
-    if (storage.location.starts_with("cuda")) {
-      return LoadOutcome::fails("NotImplementedError",
-                                "Could not run 'aten::empty_strided' with arguments from the "
-                                "'CUDA' backend",
-                                LoadProblem::kDevice);
+  for (const CodeFile& file : artifact.script->code) {
+    if (file.text.find("ops.prim.ConstantMKLDNNTensor()") != std::string::npos) {
+      return LoadOutcome::undecided("its code names constants of MKLDNN that it does not hold");
     }
-    return LoadOutcome::undecided("a storage lies on " + storage.location);
+  }
+  for (const Tensor& tensor : artifact.tensors) {
+    if (reaches_past(tensor, artifact)) {
+      return LoadOutcome::undecided("a tensor reaches past its storage");
+    }
+  }
+  std::set<std::string_view> places;
+  for (const Storage& storage : artifact.storages) {
+    if (storage.location != "cpu") places.insert(storage.location);
+  }
+  if (places.size() == 1 && places.contains("cuda")) {
+    return LoadOutcome::fails("RuntimeError", "PyTorch is not linked with support for cuda devices",
+                              LoadProblem::kDevice);
+  }
+  const bool numbered = std::all_of(places.begin(), places.end(), [](std::string_view place) {
+    return place.starts_with("cuda:");
+  });
+  if (!places.empty() && numbered) {
+    return LoadOutcome::fails("NotImplementedError",
+                              "Could not run 'aten::empty_strided' with arguments from the "
+                              "'CUDA' backend",
+                              LoadProblem::kDevice);
+  }
+  if (!places.empty()) {
+    return LoadOutcome::undecided(fmt::format("a storage lies on {}", *places.begin()));
   }
   return LoadOutcome::opened();
 }
