@@ -26,7 +26,8 @@ Nothing in the file is run to find this out.
 
 ## Why it matters
 `torch.load(..., weights_only=False)`, `pickle.load` and everything built on them run the program
-while they load. A model file from elsewhere can take over the machine that opens it.
+while they load. A model file from elsewhere can take over the machine that opens it. So does
+`torch.export.load`, which loads again without restrictions what `weights_only=True` refuses.
 
 ## Example
 ```
@@ -44,7 +45,8 @@ instead of an object that calls it.
 ## Limits
 A name that is missing in the table of dangerous names and looks like a class, or belongs to torch,
 numpy or a library that writes checkpoints, is silent: silence does not mean that a file is safe to
-load. What the arguments would do is not evaluated.
+load. What the arguments would do is not evaluated. In an exported program (`.pt2`), a pickle that
+does nothing worse than call an unknown function is left to PKL009.
 
 ## References
 Python's documentation of `pickle` ("The pickle module is not secure"); the notes on
@@ -57,14 +59,6 @@ using Kind = PickleEffect::Kind;
 struct Group {
   std::vector<const PickleEffect*> effects;
 };
-
-Severity severity_of(const PickleEffect& effect) {
-  const bool hides = effect.risk && effect.risk->risk == GlobalRisk::kHides;
-  if (hides || effect.kind == Kind::kCallsUnknown || effect.kind == Kind::kCallsResult) {
-    return Severity::kWarning;
-  }
-  return Severity::kError;
-}
 
 std::string message_of(const PickleEffect& effect) {
   switch (effect.kind) {
@@ -90,7 +84,7 @@ Finding finding_of(const PickleProgram& program, const Group& group) {
                                  [](const PickleEffect* effect) { return !effect->only_reaches; });
   const PickleEffect& first = call == group.effects.end() ? *group.effects.front() : **call;
   Finding finding;
-  finding.severity = severity_of(first);
+  finding.severity = is_dangerous(first) ? Severity::kError : Severity::kWarning;
   const bool certain = first.risk || first.kind == Kind::kComputedName;
   finding.confidence =
       finding.severity == Severity::kError && certain ? Confidence::kHigh : Confidence::kMedium;
@@ -124,6 +118,8 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   std::vector<Finding> findings;
   for (const PickleProgram& program : artifact.pickles) {
     const std::vector<PickleEffect> effects = effects_of(artifact.objects, program);
+    const bool in_program = artifact.format == Format::kExportedProgram;
+    if (in_program && std::none_of(effects.begin(), effects.end(), is_dangerous)) continue;  // PKL009
     std::vector<Group> groups;
     std::map<std::pair<Kind, std::string_view>, std::size_t> places;
     for (const PickleEffect& effect : effects) {
@@ -132,7 +128,14 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
       if (is_new) groups.emplace_back();
       groups[place->second].effects.push_back(&effect);
     }
-    for (const Group& group : groups) findings.push_back(finding_of(program, group));
+    for (const Group& group : groups) {
+      Finding& finding = findings.emplace_back(finding_of(program, group));
+      if (!in_program) continue;
+      finding.why =
+          "torch.export.load runs it: what weights_only=True refuses it loads again without "
+          "restrictions";
+      finding.help = "do not load the program; find out where the file comes from";
+    }
   }
   return findings;
 }

@@ -15,7 +15,7 @@ constexpr std::string_view kDoc = R"md(
 Looks at every pickle inside an exported program (`.pt2`): the example inputs, custom objects, tensors that are
 saved as objects, and the three pickles of the layout before torch 2.8.
 
-- A pickle that calls what no program needs to call (what PKL001 tells of any file): **error**.
+- A pickle that calls a function of which nothing is known: **error**.
 - One that makes objects of classes outside the list that `weights_only=True` allows: **warning**.
 - Those whose names are all on that list: one **note**, which leaves out the pickle of example inputs that
   `torch.export.save` writes into every program.
@@ -36,7 +36,8 @@ Export with plain tensors, numbers, lists and dicts as example inputs and consta
 elsewhere that has this finding.
 
 ## Limits
-That nothing is reported does not make a file safe to load.
+That nothing is reported does not make a file safe to load. A pickle that runs programs or code, reaches files or
+the network is told by PKL001 alone, as in any other file; then there is no note on the others.
 
 ## References
 Measured with torch 2.13: `torch.export.pt2_archive` and `torch.export.load`.
@@ -59,8 +60,13 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   };
   std::vector<Finding> findings;
   std::vector<std::string> harmless;
+  bool is_told_by_other = false;
   for (const PickleProgram& pickle : artifact.pickles) {
-    const std::vector<PickleEffect> effects = effects_of(artifact.objects, pickle, 1);
+    const std::vector<PickleEffect> effects = effects_of(artifact.objects, pickle);
+    if (std::any_of(effects.begin(), effects.end(), is_dangerous)) {
+      is_told_by_other = true;  // by PKL001
+      continue;
+    }
     std::set<std::string> outside;
     for (const PickleProgram::Import& import : pickle.imports) {
       const std::string name = shown_name(import);
@@ -83,7 +89,7 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
             : fmt::format("torch.export.load runs `{}`, which the pickle `{}` calls",
                           effects.front().shown, pickle.name);
   }
-  if (!harmless.empty()) {
+  if (!harmless.empty() && !is_told_by_other) {
     Finding& finding = findings.emplace_back();
     finding.severity = Severity::kNote;
     finding.where.member = harmless.front();

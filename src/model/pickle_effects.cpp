@@ -208,6 +208,12 @@ class Collector {
 
 }  // namespace
 
+bool is_dangerous(const PickleEffect& effect) {
+  if (effect.risk && effect.risk->risk == GlobalRisk::kHides) return false;
+  return effect.kind != PickleEffect::Kind::kCallsUnknown &&
+         effect.kind != PickleEffect::Kind::kCallsResult;
+}
+
 std::vector<PickleEffect> effects_of(const ObjectTree& tree, const PickleProgram& program,
                                      std::size_t limit) {
   return Collector(tree, program, limit).run();

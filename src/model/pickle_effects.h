@@ -29,6 +29,10 @@ struct PickleEffect {
   bool only_reaches = false;  ///< a getattr that takes it, and does not call it
 };
 
+/// Whether no writer of models makes a pickle do it: PKL001 calls it an error. The others may be
+/// somebody's own code.
+[[nodiscard]] bool is_dangerous(const PickleEffect& effect);
+
 /// The effects of one pickle: calls in its order, then imports; no more than `limit` of a kind.
 [[nodiscard]] std::vector<PickleEffect> effects_of(const ObjectTree& tree,
                                                    const PickleProgram& program,
