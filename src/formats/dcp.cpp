@@ -179,6 +179,11 @@ bool DcpReader::add_piece(const DcpEntry& entry, std::size_t index, Storage& sto
              " " + text_of(chunk.sizes)});
     return false;
   }
+  if (!storage.pieces.empty() && storage.big_endian != shard->big_endian) {
+    artifact_.add_gap(entry.name, "its chunks have two byte orders, and are not joined");
+    return false;
+  }
+  storage.big_endian = shard->big_endian;
   storage.location = shard->location;
   storage.pieces.push_back({shard->bytes,
                             {chunk.offsets.begin(), chunk.offsets.end()},

@@ -104,9 +104,8 @@ std::optional<DcpFiles::Shard> DcpFiles::shard(ByteView bytes, const DcpItem& it
   if (const std::vector<Fault> refused = refused_records(bytes, *zip, limits_); !refused.empty()) {
     return wrong("is refused by torch.load: " + refused.front().error.detail);
   }
-  if (const Result<bool> order = is_big_endian(bytes, *zip, limits_); !order) {
-    return wrong("is refused by torch.load: " + order.error().detail);
-  }
+  const Result<bool> big_endian = is_big_endian(bytes, *zip, limits_);
+  if (!big_endian) return wrong("is refused by torch.load: " + big_endian.error().detail);
   const std::optional<MemberId> pickle = find_member(*zip, "data.pkl");
   std::string buffer;
   const Result<ByteView> text =
@@ -129,7 +128,8 @@ std::optional<DcpFiles::Shard> DcpFiles::shard(ByteView bytes, const DcpItem& it
     return wrong("has a record of " + std::to_string(record->size()) +
                  " bytes, not the ones that its pickle says");
   }
-  Shard shard{tensor.dtype, tensor.shape, tensor.strides, described->location, *record};
+  Shard shard{tensor.dtype, tensor.shape, tensor.strides, described->location, *record,
+              *big_endian && item_size(tensor.dtype) > 1};
   const std::uint64_t begin =
       static_cast<std::uint64_t>(tensor.storage_offset) * item_size(tensor.dtype);
   if (*needed > 0) shard.bytes = *record->slice(begin, *needed - begin);

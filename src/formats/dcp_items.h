@@ -36,6 +36,7 @@ class DcpFiles {
     std::vector<std::int64_t> strides;
     std::string location;
     ByteView bytes;  ///< from its first element on
+    bool big_endian = false;
   };
   /// Nothing, and a fault, when the bytes are not those of a tensor.
   [[nodiscard]] std::optional<Shard> shard(ByteView bytes, const DcpItem& item,

@@ -3,14 +3,16 @@
 
     dcp_files.py --program TORCHVET
 
-Checkpoints of one process and of two, sharded by FSDP over gloo, two that saved without each other, and one
-whose tensors lie in chunks along both axes: torch puts each together again (`dcp_to_torch_save`), and every
-tensor must have the name, element type, shape and values that torchvet reads from the chunks. What
-HuggingFaceStorageWriter writes, whole or in parts of two ranks, must hold the state_dict that it was given.
+Checkpoints of one process and of two, sharded by FSDP over gloo, two that saved without each other, one whose
+tensors lie in chunks along both axes, and one whose items say that their numbers are big-endian: torch puts each
+together again (`dcp_to_torch_save`), and every tensor must have the name, element type, shape and values that
+torchvet reads from the chunks. What HuggingFaceStorageWriter writes, whole or in parts of two ranks, must hold the state_dict that it was given.
 
 Without torch nothing can be compared: exit 77, which CTest counts as skipped."""
 
 import argparse
+import dataclasses
+import io
 import json
 import pathlib
 import shutil
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+import zipfile
 
 try:
     import torch
@@ -65,6 +68,28 @@ def save_quarters(folder: pathlib.Path) -> torch.Tensor:
 
     fixture_dcp.edit(folder, join)
     return whole
+
+
+def say_big_endian(folder: pathlib.Path) -> None:
+    """Every item of the checkpoint as a machine of the other byte order names it; its numbers stay as they are,
+    and so mean others."""
+    def rewrite(metadata):
+        items = sorted(metadata.storage_data.items(), key=lambda item: (item[1].relative_path, item[1].offset))
+        old = {path.name: path.read_bytes() for path in folder.glob("*.distcp")}
+        new = {name: b"" for name in old}
+        for key, place in items:
+            item = io.BytesIO()
+            part = old[place.relative_path][place.offset:place.offset + place.length]
+            with zipfile.ZipFile(io.BytesIO(part)) as before, zipfile.ZipFile(item, "w") as after:
+                for name in before.namelist():
+                    after.writestr(name, b"big" if name.endswith("/byteorder") else before.read(name))
+            metadata.storage_data[key] = dataclasses.replace(
+                place, offset=len(new[place.relative_path]), length=len(item.getvalue()))
+            new[place.relative_path] += item.getvalue()
+        for name, content in new.items():
+            (folder / name).write_bytes(content)
+
+    fixture_dcp.edit(folder, rewrite)
 
 
 def tensors_in(value, path: str = "") -> dict[str, torch.Tensor]:
@@ -120,6 +145,8 @@ def main() -> int:
         fixture_dcp.save_sharded(root / "two", 2)
         fixture_dcp.save_ranks_apart(root / "apart", 2)
         save_quarters(root / "quarters")
+        fixture_dcp.save_sharded(root / "big", 2)
+        say_big_endian(root / "big")
         state = fixture_dcp.net().state_dict()
         dcp.save(dict(state), storage_writer=dcp.HuggingFaceStorageWriter(str(root / "hf")), no_dist=True)
         fixture_dcp.save_safetensors(root / "parts", 2)
@@ -135,7 +162,7 @@ def main() -> int:
                       for path in sorted(ours.keys() | theirs.keys())
                       if ours.get(path) != theirs.get(path)]
             print(f"{name}: {len(theirs)} tensors")
-        wrong += [] if len(expected) == 7 else [f"{len(expected)} checkpoints were made"]
+        wrong += [] if len(expected) == 8 else [f"{len(expected)} checkpoints were made"]
     print("\n".join(wrong) or "no difference")
     return 1 if wrong else 0
 
