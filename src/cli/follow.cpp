@@ -174,6 +174,7 @@ class Follow {
     }
     taken_.insert(stamp);
     reader_.add(*opened, last_.get(), step, builder_);
+    if (last_) files_[newest_].reported.gaps = last_->artifact.gaps;
     file.reported = describe(input, opened->artifact);
     last_ = std::move(opened);
     newest_ = input.path;

@@ -43,7 +43,7 @@ SeriesPlace SeriesReader::place(Opened& opened) const {
   return place_of(opened.artifact);
 }
 
-void SeriesReader::add(Opened& opened, const Opened* last, std::optional<double> step,
+void SeriesReader::add(Opened& opened, Opened* last, std::optional<double> step,
                        SeriesBuilder& builder) const {
   Artifact& artifact = opened.artifact;
   Changes changes;

@@ -31,8 +31,8 @@ class SeriesReader {
   [[nodiscard]] SeriesPlace place(Opened& opened) const;
 
   /// Reads the numbers of a checkpoint, compares them with those of the one before, if there is
-  /// one, and adds it to the series.
-  void add(Opened& opened, const Opened* last, std::optional<double> step,
+  /// one, and adds it to the series. Both may get gaps.
+  void add(Opened& opened, Opened* last, std::optional<double> step,
            SeriesBuilder& builder) const;
 
   [[nodiscard]] const Deadline& deadline() const { return deadline_; }

@@ -68,6 +68,7 @@ class SeriesScan {
       }
       if (opened) {
         reader_.add(*opened, last.get(), order.steps[place], builder);
+        if (last) scanned_.artifacts[newest].gaps = last->artifact.gaps;
         scanned_.artifacts[i] = describe(inputs_[i], opened->artifact);
         before_last = std::move(last);
         last = std::move(opened);

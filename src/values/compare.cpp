@@ -145,6 +145,12 @@ class PairFeeder {
     }
   }
 
+  /// After the last piece was taken: what the deflated storages of the two hide behind their tensors.
+  void tell_of_storages(Artifact& before, Artifact& after) {
+    before_opener_.tell(before);
+    after_opener_.tell(after);
+  }
+
   /// After the last piece was taken.
   [[nodiscard]] Changes changes() && {
     for (const TensorPair& pair : broken_) changes_.erase(pair);
@@ -220,12 +226,13 @@ class PairFeeder {
 
 }  // namespace
 
-Changes compare_values(const Artifact& before, const Artifact& after,
+Changes compare_values(Artifact& before, Artifact& after,
                        const std::vector<TensorPair>& pairs, const Limits& limits,
                        unsigned threads) {
   PairFeeder feeder(before, after, pairs, limits);
   run_pieces<PairPiece>(
       feeder.bytes(), threads, [&](PairPiece& piece) { return feeder.next(piece); }, look_at, take);
+  feeder.tell_of_storages(before, after);
   return std::move(feeder).changes();
 }
 

@@ -187,4 +187,15 @@ void TensorOpener::close() {
   opened_.reset();
 }
 
+void TensorOpener::tell(Artifact& artifact) {
+  close();
+  for (const Fault& fault : faults_) {
+    const bool known = std::any_of(
+        artifact.faults.begin(), artifact.faults.end(), [&](const Fault& other) {
+          return other.member == fault.member && other.error.code == fault.error.code;
+        });
+    if (!known) artifact.add_fault(fault.member, fault.error);
+  }
+}
+
 }  // namespace torchvet

@@ -66,6 +66,10 @@ class TensorOpener {
   /// seen. Whoever opened a tensor of one was told as well, except of what shows only at its end.
   [[nodiscard]] const std::vector<Fault>& faults() const { return faults_; }
 
+  /// Ends, and adds the faults to the artifact, with the gaps that they leave; those that it has
+  /// already are not repeated.
+  void tell(Artifact& artifact);
+
   /// Why a tensor has no storage that could be opened; empty when it has one.
   [[nodiscard]] static std::string_view without_storage(const Artifact& artifact,
                                                         const Tensor& tensor);

@@ -73,16 +73,7 @@ class Feeder {
   }
 
   /// After the last piece was taken: what a deflated storage hides behind its last tensor.
-  void tell_of_storages() {
-    opener_.close();
-    for (const Fault& fault : opener_.faults()) {
-      const bool known = std::any_of(
-          artifact_.faults.begin(), artifact_.faults.end(), [&](const Fault& other) {
-            return other.member == fault.member && other.error.code == fault.error.code;
-          });
-      if (!known) artifact_.add_fault(fault.member, fault.error);
-    }
-  }
+  void tell_of_storages() { opener_.tell(artifact_); }
 
   /// After the last piece was taken, and all copies were made: tensors without bytes are one gap. A
   /// file of a checkpoint that is missing or cut off takes those of thousands.

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import termios
 import unittest
+import zipfile
 
 try:
     import torch
@@ -131,6 +132,50 @@ class Report(unittest.TestCase):
         one, eight = (json.loads(self.in_pipe("--json", "--reproducible", "-j", jobs))
                       for jobs in ("1", "8"))
         self.assertEqual(one["series"], eight["series"])
+
+
+class DamagedSeries(unittest.TestCase):
+    """Two checkpoints, deflated, whose tensor uses the beginning of its storage; of one the stream breaks behind."""
+
+    def setUp(self) -> None:
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        torch.manual_seed(0)
+        for number in (0, 1):
+            plain = self.folder / "plain.pt"
+            torch.save({"a.weight": torch.randn(200_000)[:512].reshape(16, 32), "b.weight": torch.randn(16, 16)}, plain)
+            with zipfile.ZipFile(plain) as old, zipfile.ZipFile(self.path(number), "w") as new:
+                for name in old.namelist():
+                    new.writestr(name, old.read(name), zipfile.ZIP_DEFLATED)
+            plain.unlink()
+
+    def path(self, number: int) -> pathlib.Path:
+        return self.folder / f"step_{number}.pt"
+
+    def damage(self, number: int) -> None:
+        with zipfile.ZipFile(self.path(number)) as archive:
+            record = next(one for one in archive.infolist() if one.filename.endswith("/data/0"))
+        content = bytearray(self.path(number).read_bytes())
+        at = record.header_offset + 30 + len(record.filename) + record.compress_size
+        content[at - 1000:at] = b"\xff" * 1000
+        self.path(number).write_bytes(content)
+
+    def drift(self) -> tuple[int, list]:
+        run = subprocess.run([TORCHVET, "drift", "--isolated", "--json", self.path(0), self.path(1)],
+                             capture_output=True, timeout=60, check=False)
+        return run.returncode, [(pathlib.Path(artifact["path"]).name, gap["what"].rpartition("/")[2])
+                                for artifact in json.loads(run.stdout)["artifacts"] for gap in artifact["gaps"]]
+
+    def test_sound_streams_are_compared(self) -> None:
+        self.assertEqual(self.drift(), (0, []))
+
+    def test_a_stream_that_breaks_behind_its_tensor_is_told(self) -> None:
+        for number in (0, 1):
+            with self.subTest(number):
+                kept = self.path(number).read_bytes()
+                self.damage(number)
+                self.assertEqual(self.drift(), (3, [(f"step_{number}.pt", "0")]))
+                self.path(number).write_bytes(kept)
 
 
 if __name__ == "__main__":

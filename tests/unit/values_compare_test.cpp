@@ -49,7 +49,8 @@ Held row(DType dtype, const std::vector<T>& numbers) {
 }
 
 std::optional<ChangeFacts> change_of(const Held& before, const Held& after) {
-  const Changes changes = compare_values(before.artifact, after.artifact, {{0, 0}}, {});
+  Artifact first = before.artifact, second = after.artifact;
+  const Changes changes = compare_values(first, second, {{0, 0}}, {});
   return changes.empty() ? std::nullopt : std::optional(changes.at({0, 0}));
 }
 

@@ -247,11 +247,11 @@ TEST_CASE("pairs of deflated storages are compared as their twins are") {
   std::vector<View> others = views;
   others[0] = part(150'000, 300'000);
   const std::vector<TensorPair> pairs = {{0, 0}, {1, 1}, {2, 2}, {3, 3}};
-  const Artifact stored = artifact_of(plain_bytes(), false, views);
-  const Artifact deflated = artifact_of(packed_bytes(), true, views);
-  const Artifact other = artifact_of(packed_bytes(), true, others);
-  const Changes expected =
-      compare_values(artifact_of(plain_bytes(), false, others), stored, pairs, {});
+  Artifact stored = artifact_of(plain_bytes(), false, views);
+  Artifact stored_other = artifact_of(plain_bytes(), false, others);
+  Artifact deflated = artifact_of(packed_bytes(), true, views);
+  Artifact other = artifact_of(packed_bytes(), true, others);
+  const Changes expected = compare_values(stored_other, stored, pairs, {});
   REQUIRE(expected.size() == 4);
   CHECK_FALSE(expected.at({0, 0}).same);
   for (const unsigned threads : {1u, 3u}) {
@@ -264,9 +264,29 @@ TEST_CASE("pairs of deflated storages are compared as their twins are") {
     }
   }
   const std::string cut = packed_bytes().substr(0, packed_bytes().size() * 3 / 4);
-  const Changes partly = compare_values(artifact_of(cut, true, views), stored, pairs, {});
+  Artifact broken = artifact_of(cut, true, views);
+  const Changes partly = compare_values(broken, stored, pairs, {});
   CHECK(partly.count({0, 0}) == 1);
   CHECK(partly.count({1, 1}) == 0);
+}
+
+TEST_CASE("a stream that breaks behind the last tensor that was compared is a fault of its checkpoint") {
+  const std::string cut = packed_bytes().substr(0, packed_bytes().size() * 3 / 4);
+  for (const bool is_first : {true, false}) {
+    Artifact sound = artifact_of(packed_bytes(), true, {part(0, 10)});
+    Artifact broken = artifact_of(cut, true, {part(0, 10)});
+    Artifact& before = is_first ? broken : sound;
+    Artifact& after = is_first ? sound : broken;
+    const Changes changes = compare_values(before, after, {{0, 0}}, {});
+    CHECK(changes.size() == 1);  // what was compared is known
+    CHECK(sound.faults.empty());
+    CHECK(sound.gaps.empty());
+    REQUIRE(broken.faults.size() == 1);
+    CHECK(broken.faults[0].error.code == ErrorCode::kZipBadDeflate);
+    CHECK(broken.gaps.size() == 1);
+    (void)compare_values(before, after, {{0, 0}}, {});
+    CHECK(broken.faults.size() == 1);  // known already
+  }
 }
 
 }  // namespace torchvet
