@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "cli/exit_code.h"
 #include "cli/inputs.h"
 #include "cli/interrupt.h"
@@ -13,7 +15,8 @@ OrFaults<Report> report_of_files(const Options& options, const Settings& setting
   const auto wrong = [](const std::string& why) { return tl::unexpected(std::vector{why}); };
   if (options.paths.empty()) return wrong("no path given; `torchvet help check` says how");
   watch_interrupts();
-  const std::vector<Input> inputs = collect_inputs(options);
+  ReportedPassedOver passed_over;
+  const std::vector<Input> inputs = collect_inputs(options, &passed_over);
   if (inputs.empty() && !options.allow_empty) {
     return wrong("no model file found; name one, or use --include, or --allow-empty");
   }
@@ -21,6 +24,7 @@ OrFaults<Report> report_of_files(const Options& options, const Settings& setting
   Scanner scanner(settings);
   Report report = judge(scanner.check(inputs), settings.rules, settings.policy);
   report.libtorch = scanner.libtorch_version();
+  report.passed_over = std::move(passed_over);
   return report;
 }
 

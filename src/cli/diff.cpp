@@ -25,18 +25,6 @@
 namespace torchvet {
 namespace {
 
-/// The one file that a path means: itself, or the checkpoint in it.
-Result<Input> the_input(const Options& options, const std::string& path) {
-  Options only = options;
-  only.paths = {path};
-  std::vector<Input> inputs = collect_inputs(only);
-  if (inputs.size() == 1) return std::move(inputs.front());
-  return fail(ErrorCode::kConfigInvalid, 0,
-              inputs.empty() ? fmt::format("{}: no model file in it", path)
-                             : fmt::format("{}: {} files in it, among them {}; name one", path,
-                                           inputs.size(), inputs.front().path));
-}
-
 /// The tensors of the new file that may be tensors of the old one under other names, and those.
 void read_moved(Artifact& old, Artifact& artifact, Expectation& expectation, const Limits& limits) {
   const MovedPlans plans = plan_moved(expectation, compare_with(expectation, artifact), artifact);

@@ -54,7 +54,9 @@ OrFaults<Report> report_of_series(const Options& options, const Settings& settin
   if (const std::string why = options.follow ? not_followed(options) : ""; !why.empty()) {
     return wrong(why);
   }
-  const std::vector<Input> inputs = options.follow ? std::vector<Input>() : collect_inputs(options);
+  ReportedPassedOver passed_over;
+  const std::vector<Input> inputs =
+      options.follow ? std::vector<Input>() : collect_inputs(options, &passed_over);
   if (!options.follow && inputs.size() < 2) {
     return wrong(
         fmt::format("a series needs at least two checkpoints, and here {}; `torchvet help "
@@ -79,6 +81,7 @@ OrFaults<Report> report_of_series(const Options& options, const Settings& settin
   Report report = judge(assign_findings(std::move(scanned.artifacts), std::move(findings)),
                         settings.rules, settings.policy);
   report.series = report_of(series);
+  report.passed_over = std::move(passed_over);
   return report;
 }
 

@@ -1,5 +1,6 @@
 #include "cli/inputs.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -64,7 +65,8 @@ std::pair<std::string, std::string> split_reason(const std::string& detail) {
 
 class Collector {
  public:
-  explicit Collector(const Options& options) : options_(options) {}
+  Collector(const Options& options, ReportedPassedOver* passed_over)
+      : options_(options), passed_over_(passed_over) {}
 
   std::vector<Input> collect() {
     for (const std::string& path : options_.paths) {
@@ -85,6 +87,14 @@ class Collector {
     Input input = input_named(path, options_);
     input.error = error;
     push(std::move(input));
+  }
+
+  void pass_over(const std::string& file) {
+    if (passed_over_ == nullptr || !passed_.insert(logical_path(file, "")).second) return;
+    ++passed_over_->files;
+    if (passed_over_->first.size() < ReportedPassedOver::kNamed) {
+      passed_over_->first.push_back(input_named(file, options_).shown);
+    }
   }
 
   void push(Input input) {
@@ -126,7 +136,11 @@ class Collector {
                               ? has_model_extension(file) || checkpoints.wholes.contains(file) ||
                                     holds_a_model(file)
                               : matches(options_.include, relative);
-      if (wanted) add(file, "");
+      if (wanted) {
+        add(file, "");
+      } else if (options_.include.empty()) {
+        pass_over(file);
+      }
     }
     for (const Error& error : found->errors) {
       const auto [folder, reason] = split_reason(error.detail);
@@ -137,6 +151,8 @@ class Collector {
   const Options& options_;
   std::vector<Input> inputs_;
   std::set<std::string> seen_;
+  ReportedPassedOver* passed_over_;
+  std::set<std::string> passed_;
 };
 
 }  // namespace
@@ -176,7 +192,20 @@ std::string shared_id(const std::vector<Input>& inputs) {
   return "";
 }
 
-std::vector<Input> collect_inputs(const Options& options) { return Collector(options).collect(); }
+std::vector<Input> collect_inputs(const Options& options, ReportedPassedOver* passed_over) {
+  return Collector(options, passed_over).collect();
+}
+
+Result<Input> the_input(const Options& options, const std::string& path) {
+  Options only = options;
+  only.paths = {path};
+  std::vector<Input> inputs = collect_inputs(only);
+  if (inputs.size() == 1) return std::move(inputs.front());
+  return fail(ErrorCode::kConfigInvalid, 0,
+              inputs.empty() ? fmt::format("{}: no model file in it", path)
+                             : fmt::format("{}: {} files in it, among them {}; name one", path,
+                                           inputs.size(), inputs.front().path));
+}
 
 Result<std::shared_ptr<Source>> open_input(const Input& input) {
   if (!input.error.empty()) return fail(ErrorCode::kReadFailed, 0, input.error);

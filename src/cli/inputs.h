@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/options.h"
+#include "engine/report.h"
 #include "io/source.h"
 
 namespace torchvet {
@@ -23,8 +24,14 @@ struct Input {
 /// The files that the paths mean, each once, sorted by shown path within a directory. A file named
 /// explicitly is always among them; in a directory those with a model's extension, or a model's
 /// content. A path that does not exist is an input with an error, so that it is reported beside the
-/// others' findings.
-[[nodiscard]] std::vector<Input> collect_inputs(const Options& options);
+/// others' findings. What lies in a directory besides and was not excluded by name is counted in
+/// `passed_over`.
+[[nodiscard]] std::vector<Input> collect_inputs(const Options& options,
+                                                ReportedPassedOver* passed_over = nullptr);
+
+/// The one file that a path means: itself, or the only model in the directory.
+/// Errors: kConfigInvalid, with the path, when there is none or several.
+[[nodiscard]] Result<Input> the_input(const Options& options, const std::string& path);
 
 /// A file under the names that the options give it.
 [[nodiscard]] Input input_named(const std::string& path, const Options& options);

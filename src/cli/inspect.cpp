@@ -102,12 +102,14 @@ int run_inspect(const Options& options) {
     return kExitError;
   }
   watch_interrupts();
-  Input input;
-  input.path = options.paths.front();
-  if (input.path == "-") input = collect_inputs(options).front();
-  const Result<std::shared_ptr<Source>> source = open_input(input);
+  const Result<Input> input = the_input(options, options.paths.front());
+  if (!input) {
+    complain(input.error().detail);
+    return kExitError;
+  }
+  const Result<std::shared_ptr<Source>> source = open_input(*input);
   if (!source) {
-    complain(input.path + ": " + source.error().detail);
+    complain(input->path + ": " + source.error().detail);
     return kExitError;
   }
   Quantities quantities = options.digests ? Quantities{kDigest} : 0;

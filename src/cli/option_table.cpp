@@ -156,8 +156,9 @@ const std::vector<OptionRow>& option_table() {
       {"--statistics", "", "", "count the findings of each rule", "Report", kTell,
        &Options::statistics},
       {"--quiet", "-q", "", "one line a finding, nothing else", "Report", kTell, &Options::quiet},
-      {"--verbose", "-v", "", "merge nothing; list fingerprints, artifacts and rules", "Report",
-       kTell, &Options::verbose},
+      {"--verbose", "-v", "",
+       "merge nothing; list fingerprints, artifacts, files passed over and rules", "Report", kTell,
+       &Options::verbose},
 
       {"--what",
        "",

@@ -148,6 +148,13 @@ struct Counts {
   std::uint64_t suppressed = 0, baselined = 0;
 };
 
+/// Files of the folders that were walked which hold no model, and are no part of one.
+struct ReportedPassedOver {
+  static constexpr std::size_t kNamed = 10;
+  std::uint64_t files = 0;
+  std::vector<std::string> first;  ///< paths of the first ones, `kNamed` at most
+};
+
 /// The result of a run, complete and immutable: every report format is a function of it. Strings
 /// are as the artifacts have them; the writers escape.
 struct Report {
@@ -155,6 +162,7 @@ struct Report {
   std::string libtorch;  ///< of the graph worker; empty when it did not run
   std::vector<std::string> argv;
   std::vector<std::string> config_files;  ///< that had a part in the settings
+  ReportedPassedOver passed_over;
   Limits limits;
   bool reproducible = false;  ///< leave out what differs between two equal runs
   std::string started;        ///< UTC, ISO 8601

@@ -65,6 +65,11 @@ Json run_json(const Report& report) {
               {"fail_on", report.fail_on ? name_of(*report.fail_on) : "never"},
               {"reproducible", report.reproducible}};
   for (const std::string& file : report.config_files) run["config"].push_back(text(file));
+  if (report.passed_over.files > 0) {
+    Json first = Json::array();
+    for (const std::string& path : report.passed_over.first) first.push_back(text(path));
+    run["passed_over"] = {{"files", report.passed_over.files}, {"first", std::move(first)}};
+  }
   if (!report.reproducible) {
     run["started"] = report.started;
     run["duration_ms"] = report.duration_ms;

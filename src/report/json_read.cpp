@@ -106,6 +106,9 @@ class Reader {
   void read_run(std::optional<Json> run) {
     report_.argv = texts(run, "argv");
     report_.config_files = texts(run, "config");
+    const std::optional<Json> passed_over = json_field(run, "passed_over");
+    report_.passed_over.files = whole(passed_over, "files");
+    report_.passed_over.first = texts(passed_over, "first");
     const std::optional<Json> limits = json_field(run, "limits");
     for (const LimitName& limit : limit_names()) {
       report_.limits.*limit.field = whole(limits, limit.name);

@@ -75,6 +75,8 @@ Shape run() {
       {"fail_on", "lowest severity that fails", choice({"note", "warning", "error", "never"})},
       {"reproducible", "times are left out", boolean()},
       optional("config", "files that had a part in the settings", list(text())),
+      optional("passed_over", "what the folders hold besides models",
+               object({{"files", "how many", whole()}, {"first", "some of them", list(text())}})),
       optional("started", "UTC, ISO 8601", text()),
       optional("duration_ms", "", whole()),
   });

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "report/merge.h"
@@ -166,6 +167,7 @@ class Writer {
       if (a.parameters) out_ += fmt::format(", {}", plural(*a.parameters, "parameter"));
       out_ += '\n';
     }
+    if (report_.passed_over.files > 0) write_passed_over();
     std::string codes;
     for (const Rule* rule : report_.rules) codes += fmt::format(" {}", rule->code);
     out_ += fmt::format("rules:{}\n", codes);
@@ -173,6 +175,17 @@ class Writer {
       out_ += fmt::format("graphs read with LibTorch {}\n", printed(report_.libtorch));
     }
     out_ += '\n';
+  }
+
+  void write_passed_over() {
+    const ReportedPassedOver& passed = report_.passed_over;
+    std::string names;
+    for (const std::string& path : passed.first) {
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", printed(path));
+    }
+    const std::uint64_t more = passed.files - std::min<std::uint64_t>(passed.files, passed.first.size());
+    out_ += fmt::format("passed over {} without a model: {}{}\n", plural(passed.files, "file"), names,
+                        more > 0 ? fmt::format(" and {} more", more) : "");
   }
 
   void write_summary() {

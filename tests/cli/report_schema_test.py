@@ -55,6 +55,7 @@ class JsonReport(Findings):
         self.validator = jsonschema.Draft202012Validator(self.schema)
         self.strict = jsonschema.Draft202012Validator(strict(self.schema))
         (self.project / "empty").mkdir()
+        (self.project / "empty/README.md").write_text("no model")
         self.reports = [json.loads(self.check()["json"]), json.loads(self.drift()["json"]),
                         json.loads(self.diff()["json"]), json.loads(self.written(1, "check", "models", "--digest")["json"]),
                         self.report("missing.pt", "models/error.pt"), self.report("--allow-empty", "empty")]
