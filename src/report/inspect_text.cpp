@@ -110,9 +110,13 @@ std::string summary_part(const Artifact& artifact) {
                                      summary.evaluating)});
     }
   }
-  for (std::size_t i = 0; i < std::min(kMaxMetadata, artifact.metadata.size()); ++i) {
+  std::vector<std::string> said;  // each shard of a model says the same
+  for (std::size_t i = 0; i < artifact.metadata.size() && said.size() < kMaxMetadata; ++i) {
     const auto& [key, value] = artifact.metadata[i];
-    table.add({i == 0 ? "says" : "", fmt::format("{}: {}", shown(key), shown(value))});
+    std::string line = fmt::format("{}: {}", shown(key), shown(value));
+    if (std::find(said.begin(), said.end(), line) != said.end()) continue;
+    table.add({said.empty() ? "says" : "", line});
+    said.push_back(std::move(line));
   }
   if (artifact.script) {
     table.add(
