@@ -28,7 +28,8 @@ checkpoints on one side of it.
 
 ## Limits
 A prefix before every name (`module.`, `_orig_mod.`) is no change. A checkpoint without a model is passed
-over and reported as not analysed.
+over and reported as not analysed; where all that is missing in one may lie in a part of it that was
+not analysed (a shard that is not there), it is a warning of low confidence.
 
 ## References
 `torch.nn.Module.load_state_dict`.
@@ -73,6 +74,13 @@ void describe(Finding& finding, std::string_view what, const std::vector<std::st
   finding.evidence.push_back({"series", fmt::format("{}: {}", what, listed)});
 }
 
+/// Whether all that changed may lie in what was not analysed of the one or the other.
+bool may_be_unread(const Series& series, std::size_t to, const Changes& found) {
+  return found.shape.empty() && found.type.empty() &&
+         (found.gone.empty() || series.snapshots[to].partly_read) &&
+         (found.added.empty() || series.snapshots[to - 1].partly_read);
+}
+
 std::vector<Finding> check(const Series& series, const Intent&) {
   std::vector<Finding> findings;
   for (std::size_t to = 1; to < series.snapshots.size(); ++to) {
@@ -85,6 +93,12 @@ std::vector<Finding> check(const Series& series, const Intent&) {
     if (finding.message.empty()) continue;
     finding.message = fmt::format("tensors of the model changed since {}: {}",
                                   series.snapshots[to - 1].path, finding.message);
+    if (may_be_unread(series, to, found)) {
+      finding.severity = Severity::kWarning;
+      finding.confidence = Confidence::kLow;
+      finding.why = "a part of the checkpoint that lacks them was not analysed, and may hold them";
+      finding.help = "look at what was not analysed";
+    }
     finding.where.artifact = series.snapshots[to].path;
     findings.push_back(std::move(finding));
   }

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <exception>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -102,6 +103,8 @@ int run_cli(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is a failed write, not a silent end
   try {
     return dispatch({argv, argv + argc});
+  } catch (const std::bad_alloc&) {
+    complain("there is not enough memory");
   } catch (const std::exception& error) {
     complain(std::string("internal error: ") + error.what());
   } catch (...) {

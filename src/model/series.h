@@ -88,6 +88,7 @@ struct Series {
     bool zero_learning_rate = false;  ///< every learning rate in the file is 0, and there is one
     std::vector<Counter> counters;    ///< what in the file counts the steps of the run
     bool named_average = false;       ///< its name says that it holds an average: `last-ema.pt`
+    bool partly_read = false;         ///< what is missing in it may lie in what was not analysed
   };
   std::vector<Snapshot> snapshots;
   std::vector<TensorForm> forms;

@@ -128,7 +128,8 @@ void SeriesBuilder::add(const Artifact& artifact, std::optional<double> step,
   const std::size_t snapshot = series_.snapshots.size();
   const std::string& path = artifact.source.path;
   series_.snapshots.push_back({path, step, learning_rate_is_zero(artifact), counters_of(artifact),
-                               names_average(std::string_view(path).substr(path.rfind('/') + 1))});
+                               names_average(std::string_view(path).substr(path.rfind('/') + 1)),
+                               !artifact.gaps.empty()});
   for (Track& track : series_.tracks) track.points.emplace_back();
   replaced_.clear();
   const std::map<TensorId, std::uint64_t> compared = not_finite_in(changes);
