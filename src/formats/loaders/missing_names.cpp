@@ -61,6 +61,7 @@ constexpr std::pair<std::string_view, std::string_view> kKnownInScript[] = {
     {"torch.jit._pickle", "build_boollist"},
     {"torch._utils", "_rebuild_tensor_v2"},
     {"torch._utils", "_rebuild_qtensor"},
+    {"torch._utils", "_rebuild_parameter"},
     {"torch._utils", "_rebuild_sparse_tensor"},
     {"torch._tensor", "_rebuild_from_type_v2"},
     {"builtins", "complex"},
