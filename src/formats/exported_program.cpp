@@ -232,7 +232,7 @@ class ExportedReader {
                                   artifact_.faults.end(),
                                   [&](const Fault& fault) { return fault.member == member_name; });
     const std::optional<Error> wrong = told ? std::nullopt : against_schema(root, kind);
-    if (wrong) artifact_.add_contradiction(member_name, *wrong);
+    if (wrong) artifact_.add_fault(member_name, *wrong);
   }
 
   // --- Tensors -----------------------------------------------------------------------------------

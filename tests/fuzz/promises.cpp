@@ -24,6 +24,7 @@ bool leaves_no_gap(const Fault& fault) {
     case ErrorCode::kByteOrderUnknown:
     case ErrorCode::kArchiveRefused:
     case ErrorCode::kIndexDisagrees:
+    case ErrorCode::kPickleBadName:
       return true;
     default:
       return false;

@@ -74,6 +74,8 @@ inline std::string sub_graph(const std::string& graph_text) {
   return R"({"as_graph": {"name": "g", "graph": )" + graph_text + "}}";
 }
 
+inline constexpr const char* kNewerSchema = R"({"major": 8, "minor": 1000})";
+
 inline constexpr const char* kSignature = R"({"input_specs": [
   {"parameter": {"arg": {"name": "p_w"}, "parameter_name": "fc.w"}},
   {"user_input": {"arg": {"as_tensor": {"name": "x"}}}}], "output_specs": []})";
@@ -82,7 +84,7 @@ inline constexpr const char* kSignature = R"({"input_specs": [
 inline std::string model(const std::vector<std::string>& nodes,
                          const std::vector<std::string>& outputs) {
   return "{\"graph_module\": {\"graph\": " + graph({tensor("p_w"), tensor("x")}, nodes, outputs) +
-         ", \"signature\": " + kSignature + "}, \"schema_version\": {\"major\": 8, \"minor\": 1000}}";
+         ", \"signature\": " + kSignature + "}, \"schema_version\": " + kNewerSchema + "}";
 }
 
 inline std::string sound_node() {
