@@ -149,6 +149,8 @@ class GraphDot(unittest.TestCase):
                 return f"torch.ops.{HOSTILE}.default"
             if where == "arguments" and key == "name" and isinstance(inner, str):
                 return HOSTILE + inner
+            if where == "arguments" and key == "tensor_values":  # a table of these names
+                return {HOSTILE + name: meta for name, meta in inner.items()}
             if where == "parameters" and key == "parameter_name":
                 return HOSTILE + "." + inner
             return changed(inner)

@@ -302,7 +302,7 @@ class Tree(Case):
         page = self.check_opening(path)
         for name in ("model", "layers"):
             page.locator(".tree summary", has=page.get_by_text(name, exact=True)).first.press("Enter")
-        self.assertEqual(page.get_by_role("button", name="Show more").count(), 1)
+        expect(page.get_by_role("button", name="Show more")).to_have_count(1, timeout=PATIENCE_MS)
 
 
 class Series(Case):
