@@ -41,7 +41,7 @@ std::string unknown_opcode(std::uint8_t code) {
 
 LibtorchUnpickler::LibtorchUnpickler(ByteView bytes, const Limits& limits,
                                      RefusalOfRecord refusal_of_record)
-    : bytes_(bytes), limits_(limits), refusal_of_record_(std::move(refusal_of_record)) {
+    : bytes_(bytes), limits_(limits), refusal_of_record_(std::move(refusal_of_record)), budget_(bytes.size()) {
   values_.emplace_back();  // None; and what a failed step gives
 }
 
@@ -54,9 +54,7 @@ void LibtorchUnpickler::leave(std::string why) {
 }
 
 bool LibtorchUnpickler::may_read(std::size_t entries) {
-  constexpr std::uint64_t kTimes = 16, kForSmallOnes = 10'000;
-  read_ += entries;
-  if (read_ > kTimes * (bytes_.size() + kForSmallOnes)) leave("too many calls share what they get");
+  if (!budget_.take(entries)) leave("too many calls share what they get");
   return !end_;
 }
 

@@ -10,7 +10,9 @@
 
 #include "core/bytes.h"
 #include "core/limits.h"
+#include "formats/loaders/libtorch_names.h"
 #include "formats/loaders/outcome.h"
+#include "formats/loaders/read_budget.h"
 #include "model/dtype.h"
 
 namespace torchvet {
@@ -59,25 +61,7 @@ class LibtorchUnpickler {
   };
 
   /// What stands behind a number on the stack: a name that was looked up.
-  enum class Function : std::uint8_t {
-    kTensorOfTable,       ///< __main__.TensorID
-    kIntList,             ///< __main__.IntList
-    kTensorFromId,        ///< torch.jit._pickle.build_tensor_from_id
-    kRestoreTypeTag,      ///< torch.jit._pickle.restore_type_tag
-    kBuildIntList,        ///< torch.jit._pickle.build_intlist; the others alike
-    kBuildTensorList,
-    kBuildDoubleList,
-    kBuildBoolList,
-    kRebuildTensor,
-    kRebuildQuantized,
-    kRebuildFromType,
-    kRebuildParameter,
-    kRebuildSparse,
-    kComplex,
-    kOrderedDict,
-    kDevice,
-    kRemoteReference,
-  };
+  using Function = LibtorchFunction;
 
   // Ends. Once `end_` is set nothing below changes anything that matters.
   void fail(std::string_view message, LoadProblem problem = LoadProblem::kConstruct);
@@ -113,7 +97,6 @@ class LibtorchUnpickler {
 
   // Names and what they do (libtorch_calls.cpp).
   void push_global(std::string_view module, std::string_view name);
-  std::optional<Function> function_of(std::string_view module, std::string_view name);
   void push_function(Function function);
   bool push_enumeration(std::string_view name);
   void call(std::uint64_t index);
@@ -141,7 +124,7 @@ class LibtorchUnpickler {
   std::uint64_t position_ = 0;
   std::uint64_t buffered_until_ = 0;  ///< LibTorch reads 256 bytes at a time
   std::uint64_t opcodes_ = 0;
-  std::uint64_t read_ = 0;  ///< entries gone through for calls
+  ReadBudget budget_;
   std::optional<LoadOutcome> end_;
   std::vector<Value> values_;
   std::vector<Id> stack_;

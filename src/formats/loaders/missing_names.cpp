@@ -8,6 +8,7 @@
 
 #include "formats/fault_list.h"
 #include "formats/loaders/allowed_names.h"
+#include "formats/loaders/libtorch_names.h"
 #include "model/object.h"
 
 namespace torchvet {
@@ -50,24 +51,6 @@ bool is_one_letter_off(std::string_view a, std::string_view b) {
 /// torch.Tensor. Of the 50,000 names in the modules of torch 2.13 no longer one is near an allowed one.
 constexpr std::size_t kLongEnough = std::string_view("torch.tensor").size() + 1;
 
-// Source: `Unpickler::readGlobal` of torch/csrc/jit/serialization/unpickler.cpp, 2.13. Releases before
-// wrote no other names.
-constexpr std::pair<std::string_view, std::string_view> kKnownInScript[] = {
-    {"torch.jit._pickle", "build_tensor_from_id"},
-    {"torch.jit._pickle", "restore_type_tag"},
-    {"torch.jit._pickle", "build_intlist"},
-    {"torch.jit._pickle", "build_tensorlist"},
-    {"torch.jit._pickle", "build_doublelist"},
-    {"torch.jit._pickle", "build_boollist"},
-    {"torch._utils", "_rebuild_tensor_v2"},
-    {"torch._utils", "_rebuild_qtensor"},
-    {"torch._utils", "_rebuild_parameter"},
-    {"torch._utils", "_rebuild_sparse_tensor"},
-    {"torch._tensor", "_rebuild_from_type_v2"},
-    {"builtins", "complex"},
-    {"collections", "OrderedDict"},
-};
-
 /// The pickles of a TorchScript archive without which it does not load.
 bool is_read_with_program(std::string_view member) {
   const std::string_view leaf = member.substr(member.rfind('/') + 1);
@@ -94,9 +77,7 @@ std::optional<std::string> why_missing_in_script(std::string_view module, std::s
   if (module == "__torch__" || module.starts_with("__torch__.")) return {};
   // Storages, quantization schemes and devices are judged where they are read.
   if (module == "torch" || module == "__main__" || module == "torch.distributed.rpc") return {};
-  const auto known = std::find(std::begin(kKnownInScript), std::end(kKnownInScript),
-                               std::pair(module, name));
-  if (known != std::end(kKnownInScript)) return {};
+  if (libtorch_function(module, name)) return {};
   return fmt::format("torch.jit.load has nothing that is called `{}.{}`", module, name);
 }
 

@@ -25,7 +25,7 @@ bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data()
 
 RestrictedUnpickler::RestrictedUnpickler(ByteView bytes, TorchRelease release, const Limits& limits,
                                          StorageLoader& storages)
-    : bytes_(bytes), release_(release), limits_(limits), storages_(storages) {
+    : bytes_(bytes), release_(release), limits_(limits), storages_(storages), budget_(bytes.size()) {
   values_.emplace_back();  // what a failed step gives
 }
 
@@ -39,9 +39,7 @@ void RestrictedUnpickler::leave(std::string why) {
 }
 
 bool RestrictedUnpickler::may_read(std::size_t entries) {
-  constexpr std::uint64_t kTimes = 16, kForSmallOnes = 10'000;
-  read_ += entries;
-  if (read_ > kTimes * (bytes_.size() + kForSmallOnes)) leave("too many calls share what they get");
+  if (!budget_.take(entries)) leave("too many calls share what they get");
   return !end_;
 }
 

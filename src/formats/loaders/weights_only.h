@@ -10,6 +10,7 @@
 #include "core/bytes.h"
 #include "core/limits.h"
 #include "formats/loaders/outcome.h"
+#include "formats/loaders/read_budget.h"
 #include "formats/loaders/storage_loader.h"
 #include "formats/loaders/values.h"
 
@@ -43,8 +44,7 @@ class RestrictedUnpickler {
     fail("UnpicklingError", message, LoadProblem::kConstruct);
   }
   void leave(std::string why);
-  /// To be asked before the contents of a value are gone through for a call: a pickle can hand one
-  /// list of a million elements to a million calls.
+  /// To be asked before the contents of a value are gone through for a call.
   bool may_read(std::size_t entries);
 
   // The stream (weights_only.cpp).
@@ -115,7 +115,7 @@ class RestrictedUnpickler {
   StorageLoader& storages_;
   std::uint64_t position_ = 0;
   std::uint64_t opcodes_ = 0;
-  std::uint64_t read_ = 0;  ///< entries gone through for calls
+  ReadBudget budget_;
   std::optional<LoadOutcome> end_;
   std::vector<Loaded> values_;
   std::vector<LoadedId> stack_;
