@@ -69,7 +69,9 @@ def _rank(rank: int, ranks: int, port: int, folder: pathlib.Path, how: str) -> N
         dcp.save(model.state_dict(), storage_writer=writer)
     else:
         dcp.save(trained(model), checkpoint_id=folder, use_collectives=how != "apart")
+    torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+    os._exit(0)  # without the destructors: threads of gloo that still run abort a process in them
 
 
 def _save_by_ranks(folder: pathlib.Path, ranks: int, how: str) -> None:

@@ -44,3 +44,8 @@ def reducing(function: Callable, *arguments: object) -> bytes:
 
 def replace_pickle(path: pathlib.Path, name: str, content: bytes) -> None:
     edit_member(path, name, lambda _: content)
+
+
+def list_extern(path: pathlib.Path, module: str) -> None:
+    """One more module that the package imports from outside."""
+    edit_member(path, ".data/extern_modules", lambda content: content + b"\n" + module.encode())

@@ -16,7 +16,8 @@ than the first one, a name that is no UTF-8, a version that is no number or that
 id of the contents that is no UTF-8, and a `.pt2` whose records `archive_format` and `archive_version` do not
 hold exactly `pt2` and `0`. Also a pickle of a TorchScript program with an opcode that LibTorch's own unpickler
 does not know, such as a second PROTO, or with more than one value at its end. Of a tar archive, which torch.save
-wrote before 0.1.10: a part that is missing, and a header that belongs to no member.
+wrote before 0.1.10: a part that is missing, and a header that belongs to no member. Of a package of torch.package:
+a list of modules from outside (`.data/extern_modules`) that is missing, is no UTF-8, or names a folder of the package.
 
 ## Why it matters
 Nothing in the file can be loaded, although its numbers are all there: `file in archive is not in a

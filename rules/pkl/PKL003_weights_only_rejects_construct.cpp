@@ -12,7 +12,7 @@ Reports a file of `torch.save` that `torch.load(weights_only=True)` refuses alth
 comes to: the restricted unpickler knows only a part of the pickle language. It has no opcode of protocols 4 and 5
 (`FRAME`, number 149, is what one meets), none for bytes of protocol 3, none for integers of more than 255 bytes;
 it appends to lists only, sets items of `dict`, `OrderedDict` and `Counter` only, and knows no persistent object
-but a storage.
+but a storage. And it takes none of the tar files that torch wrote before 0.1.10, whatever they hold.
 
 It is predicted for the torch of `--target-torch`, 2.13 if that is not given. A file with a worse problem is left to
 the rule that tells it: PKL001, PKL004, PKL007.
@@ -46,19 +46,24 @@ std::string protocol_of(const PickleProgram& pickle) {
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   const LoaderPrediction* said = refused_by_weights_only(artifact);
-  const bool construct = said != nullptr && (said->problem == LoadProblem::kOpcode ||
-                                             said->problem == LoadProblem::kConstruct);
-  if (!construct) return {};
-  const PickleProgram& pickle = artifact.pickles.front();
+  if (said == nullptr) return {};
   Finding finding;
   finding.severity = Severity::kWarning;
-  finding.where.member = pickle.name;
-  finding.message = said->problem == LoadProblem::kOpcode
-                        ? fmt::format("torch.load(weights_only=True) does not know an opcode of "
-                                      "the pickle{}",
-                                      protocol_of(pickle))
-                        : "torch.load(weights_only=True) refuses what the pickle builds";
-  finding.evidence.push_back({"pickle", "torch says: " + said->error});
+  if (said->problem == LoadProblem::kOpcode) {
+    const PickleProgram& pickle = artifact.pickles.front();
+    finding.where.member = pickle.name;
+    finding.message = fmt::format(
+        "torch.load(weights_only=True) does not know an opcode of the pickle{}", protocol_of(pickle));
+  } else if (said->problem == LoadProblem::kConstruct) {
+    finding.where.member = artifact.pickles.front().name;
+    finding.message = "torch.load(weights_only=True) refuses what the pickle builds";
+  } else if (said->problem == LoadProblem::kTar) {
+    finding.message = "torch.load(weights_only=True) reads no tar file of torch before 0.1.10";
+  } else {
+    return {};
+  }
+  finding.evidence.push_back({said->problem == LoadProblem::kTar ? "file" : "pickle",
+                              "torch says: " + said->error});
   if (!said->remedy.empty()) finding.help = said->remedy;
   return {finding};
 }
@@ -68,7 +73,7 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
 extern constexpr Rule PKL003 = define_rule({
     .code = "PKL003",
     .name = "weights-only-rejects-construct",
-    .summary = "torch.load(weights_only=True) refuses an opcode or an object of the pickle",
+    .summary = "torch.load(weights_only=True) refuses an opcode or an object of the pickle, or its format",
     .why = "weights_only=True is torch's default, and nothing that is allowed makes the file load with it",
     .help = "save it again with torch's own protocol, as plain tensors, numbers, texts, lists and dicts",
     .since = "0.1.0",

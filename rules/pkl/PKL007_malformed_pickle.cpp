@@ -1,8 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
+#include <utility>
 
+#include "model/pickle_reports.h"
+#include "model/storage_reach.h"
 #include "rule/fault_finding.h"
 #include "rule/rule.h"
 
@@ -13,9 +18,11 @@ constexpr std::string_view kDoc = R"md(
 ## What it does
 Reports a pickle that stops at an error: a byte that is no opcode, a stack or memo that lacks what an opcode
 needs, a text that is no number or no UTF-8, a frame that an operand crosses. Also what only torch refuses: a
-storage that is not named as torch names one, a tensor that is built from arguments of the wrong kind, a
+storage that is not named as torch names one, a tensor that is built from arguments of the wrong kind, another
+function of torch that refuses what it is called with, a
 legacy stream without its magic number, protocol or list of keys. And a name to import that cannot be there:
-one that is no identifier of Python, or one that is a letter away from a name of torch.
+one that is no identifier of Python, or one that is a letter away from a name of torch; in a package of
+torch.package, one of a module that the package neither has nor lists as one from outside.
 
 ## Why it matters
 The file cannot be loaded. It was damaged or edited; a pickle that stops on purpose after it has run what it
@@ -63,6 +70,25 @@ std::string describe(const std::string& member, const Fault& fault) {
   }
 }
 
+/// A pickle that runs to its end, of which one of torch's own functions refuses what it is called with. A
+/// tensor that is larger than its storage is told by STO005.
+std::optional<Finding> refused_call(const Artifact& artifact) {
+  const LoaderPrediction* said = refused_by_weights_only(artifact);
+  const bool refused = said != nullptr && said->problem == LoadProblem::kOther;
+  if (!refused || artifact.pickles.empty()) return std::nullopt;
+  if (std::any_of(artifact.tensors.begin(), artifact.tensors.end(), [&](const Tensor& tensor) {
+        return reaches_past_storage(artifact, tensor);
+      })) {
+    return std::nullopt;
+  }
+  Finding finding;
+  finding.where.member = artifact.pickles.front().name;
+  finding.message =
+      fmt::format("torch.load cannot build what the pickle `{}` asks for", finding.where.member);
+  finding.evidence.push_back({"pickle", "torch says: " + said->error});
+  return finding;
+}
+
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   std::vector<Finding> findings = findings_of_faults(artifact, kCodes, describe);
   std::erase_if(findings, [](const Finding& finding) {
@@ -72,6 +98,9 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
     if (!finding.where.member.ends_with(".debug_pkl")) continue;
     finding.severity = Severity::kWarning;
     finding.why = "errors of the program cannot name the lines of its Python source";
+  }
+  if (std::optional<Finding> finding = refused_call(artifact)) {
+    findings.push_back(std::move(*finding));
   }
   return findings;
 }
@@ -87,10 +116,11 @@ extern constexpr Rule PKL007 = define_rule({
     .since = "0.1.0",
     .severity = Severity::kError,
     .confidence = Confidence::kHigh,
-    .needs = Needs::kStructure,
+    .needs = Needs::kLoaders,
     .doc = kDoc,
     .faults = kCodes,
     .check = check,
+    .loader = kWeightsOnlyLoader,
 });
 
 }  // namespace torchvet::rules

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "model/storage_reach.h"
 #include "rule/rule.h"
 
 namespace torchvet::rules {
@@ -33,14 +34,9 @@ none when a size is 0.
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   std::vector<Finding> findings;
   for (const Tensor& tensor : artifact.tensors) {
-    if (!tensor.storage || tensor.layout != Layout::kStrided) continue;
+    if (!reaches_past_storage(artifact, tensor)) continue;
     const Storage& storage = artifact.storages[*tensor.storage];
-    const std::uint64_t item = item_size(tensor.dtype);
-    if (item == 0) continue;
-    const std::uint64_t available = storage.declared_bytes / item;
     const std::optional<std::uint64_t> needed = tensor.elements_reached();
-    if (needed && *needed <= available) continue;
-
     Finding finding;
     finding.where = location_of(artifact, tensor);
     finding.message = fmt::format("tensor `{}` reaches past the end of its storage",
@@ -51,7 +47,7 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
                                fmt::join(tensor.shape, ", "), fmt::join(tensor.strides, ", "),
                                tensor.storage_offset,
                                needed ? std::to_string(*needed) : "more than 2^64", storage.key,
-                               available)});
+                               storage.declared_bytes / item_size(tensor.dtype))});
     findings.push_back(std::move(finding));
   }
   return findings;

@@ -12,6 +12,12 @@
 namespace torchvet {
 namespace {
 
+void note_protocol(Artifact& artifact, const PickleProgram& program) {
+  if (const Result<void> known = check_protocol(program); !known) {
+    artifact.add_contradiction(program.name, known.error());
+  }
+}
+
 /// Runs the pickles behind the first: what `pickle.dump` wrote into one file again and again.
 void read_more(ByteView bytes, std::uint64_t begin, const Limits& limits, Artifact& artifact) {
   constexpr std::size_t kMost = 1000;
@@ -21,6 +27,7 @@ void read_more(ByteView bytes, std::uint64_t begin, const Limits& limits, Artifa
     program.name = "pickle " + std::to_string(artifact.pickles.size() + 1);
     const Result<void> run = run_pickle(rest, limits, artifact.objects, program);
     begin += program.where.length;
+    note_protocol(artifact, program);
     artifact.pickles.push_back(std::move(program));
     if (!run) {
       artifact.add_fault(artifact.pickles.back().name, run.error());
@@ -53,6 +60,7 @@ void read_raw_pickle(const std::shared_ptr<Source>& source, const ReadOptions& o
     artifact.add_fault("", run.error());
     return;
   }
+  note_protocol(artifact, artifact.pickles.front());
   const std::uint64_t end = artifact.pickles.front().where.length;
   if (end < bytes.size()) {
     artifact.pickles.front().trailing_bytes = bytes.size() - end;

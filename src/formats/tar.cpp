@@ -223,7 +223,9 @@ Result<std::optional<TarMember>> TarReader::next() {
       return std::optional(std::move(member));
     }
     member.data = *bytes;
-    position_ = std::min(file_.size(), position_ + *padded(member.size));
+    const std::uint64_t end = position_ + *padded(member.size);
+    member.is_padded = end <= file_.size();
+    position_ = std::min(file_.size(), end);
     return std::optional(std::move(member));
   }
 }

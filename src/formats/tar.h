@@ -18,8 +18,12 @@ struct TarMember {
   std::uint64_t header_offset = 0;  ///< absolute, of its first header block
   std::uint64_t size = 0;           ///< bytes that its header claims
   ByteView data;                    ///< those that the file has: fewer where it is cut off
+  bool is_padded = true;            ///< the file has the whole of the last block, too
 
-  [[nodiscard]] bool is_cut_off() const { return has_data() && data.size() != size; }
+  /// tarfile takes the end of the file inside the last block for one that is cut off, as well.
+  [[nodiscard]] bool is_cut_off() const {
+    return has_data() && (data.size() != size || !is_padded);
+  }
   /// Links, folders and devices have none, whatever their header claims.
   [[nodiscard]] bool has_data() const { return type < '1' || type > '6'; }
 

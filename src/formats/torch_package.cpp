@@ -13,6 +13,8 @@
 //
 // What the sources would do is not analysed. That is a gap, whatever else was read: a package is
 // loaded by running them.
+#include <simdjson.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -22,6 +24,7 @@
 #include <vector>
 
 #include "formats/archive.h"
+#include "formats/package_modules.h"
 #include "formats/pickle/arguments.h"
 #include "formats/pickle/machine.h"
 #include "formats/pickle/torch_objects.h"
@@ -54,7 +57,9 @@ class PackageReader {
     ObjectId root = kNoObject;
   };
 
-  void note_record(std::string_view record);
+  std::optional<std::string> note_record(std::string_view record);
+  bool read_externs();
+  void check_modules();
   void look_at(MemberId id);
   void read_pickle(MemberId id, ByteView bytes);
   void resolve_reduces(ObjectId first, PickleProgram& program);
@@ -69,26 +74,67 @@ class PackageReader {
   ZipStorages storages_;
   std::vector<Pickle> pickles_;
   std::vector<std::string> sources_;
+  PackageModules modules_;
   bool has_scripts_ = false;
   std::uint64_t inflated_ = 0;  ///< bytes so far
   bool stopped_ = false;        ///< at a limit
 };
 
-/// A small record's text goes to what the file says about itself.
-void PackageReader::note_record(std::string_view record) {
+/// A small record's text, which goes to what the file says about itself.
+std::optional<std::string> PackageReader::note_record(std::string_view record) {
   const std::optional<MemberId> id = find_member(zip_, std::string(kData) + std::string(record));
-  if (!id) return;
+  if (!id) return std::nullopt;
   std::string buffer;
   const Result<ByteView> bytes = member_bytes(file_, zip_.members[*id], limits_, buffer);
   if (!bytes) {
     artifact_.add_fault(zip_.members[*id].name, bytes.error());
-    return;
+    return std::nullopt;
   }
   constexpr std::size_t kMost = 4096;
   std::string text(bytes->text().substr(0, kMost));
   while (text.ends_with('\n')) text.pop_back();
   std::replace(text.begin(), text.end(), '\n', ' ');
   artifact_.metadata.emplace_back(record, std::move(text));
+  return std::string(bytes->text());
+}
+
+/// The importer reads the list before anything else, as text. False when it is not there to be read.
+bool PackageReader::read_externs() {
+  constexpr std::string_view kRecord = "extern_modules";
+  const std::string name = zip_.prefix + std::string(kData) + std::string(kRecord);
+  const bool is_there = find_member(zip_, std::string(kData) + std::string(kRecord)).has_value();
+  const std::optional<std::string> text = note_record(kRecord);
+  if (!is_there) {
+    artifact_.add_contradiction(
+        name, {ErrorCode::kArchiveRefused, 0, "the list of modules from outside is not there"});
+  }
+  if (!text) return false;
+  if (!simdjson::validate_utf8(text->data(), text->size())) {
+    artifact_.add_contradiction(
+        name, {ErrorCode::kArchiveRefused, 0, "the list of modules from outside is no UTF-8"});
+    return false;
+  }
+  for (std::size_t begin = 0; begin < text->size();) {
+    const std::size_t end = std::min(text->find_first_of("\r\n", begin), text->size());
+    if (end > begin) modules_.add_extern(text->substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return true;
+}
+
+void PackageReader::check_modules() {
+  for (const Member& member : zip_.members) {
+    if (!member.name.starts_with(zip_.prefix)) continue;
+    modules_.add_member(std::string_view(member.name).substr(zip_.prefix.size()));
+  }
+  modules_.sort();
+  if (const std::optional<std::string> module = modules_.extern_with_members()) {
+    artifact_.add_contradiction(
+        zip_.prefix + std::string(kData) + "extern_modules",
+        {ErrorCode::kArchiveRefused, 0,
+         "`" + *module + "` is listed as one from outside, and is a folder of the package"});
+  }
+  check_package_imports(modules_, artifact_);
 }
 
 void PackageReader::look_at(MemberId id) {
@@ -137,6 +183,9 @@ void PackageReader::read_pickle(MemberId id, ByteView bytes) {
     pickles_.push_back({name.substr(zip_.prefix.size()), program.root});
   } else {
     artifact_.add_fault(name, run.error());
+  }
+  if (const Result<void> known = check_protocol(program); !known) {
+    artifact_.add_contradiction(name, known.error());
   }
   resolve_reduces(first, program);
   artifact_.pickles.push_back(std::move(program));
@@ -201,8 +250,9 @@ void PackageReader::describe() {
 
 void PackageReader::read() {
   note_record("python_version");
-  note_record("extern_modules");
+  const bool has_externs = read_externs();
   for (MemberId id = 0; id < zip_.members.size() && !stopped_; ++id) look_at(id);
+  if (has_externs) check_modules();
   describe();
   explain_code();
 }
@@ -214,6 +264,9 @@ void read_torch_package(const std::shared_ptr<Source>& source, const ReadOptions
   const ByteView file = source->bytes();
   const std::optional<ZipDirectory> zip = open_archive(*source, options, artifact);
   if (!zip) return;
+  if (!version_record(*zip)) {
+    artifact.add_fault("", {ErrorCode::kZipMemberMissing, 0, "the archive has no member version"});
+  }
   for (const Fault& fault : refused_records(file, *zip, options.limits)) {
     artifact.add_contradiction(fault.member, fault.error);
   }

@@ -116,7 +116,7 @@ void TarArchive::list_members() {
     if (found.is_cut_off()) {
       artifact_.add_fault(found.name, {ErrorCode::kTruncated, file_.offset() + file_.size(),
                                        "its header claims " + std::to_string(found.size) +
-                                           " bytes, the file ends before"});
+                                           " bytes in whole blocks, the file ends before"});
     }
     const auto known = std::find(kParts.begin(), kParts.end(), found.name);
     if (known == kParts.end()) continue;
@@ -183,6 +183,9 @@ bool TarArchive::run(Stream& stream, ObjectId& root) {
   std::move(one.imports.begin(), one.imports.end(), std::back_inserter(all.imports));
   std::move(one.calls.begin(), one.calls.end(), std::back_inserter(all.calls));
   if (!ran) artifact_.add_fault(stream.name, ran.error());
+  if (const Result<void> known = check_protocol(one); !known) {
+    artifact_.add_contradiction(stream.name, known.error());
+  }
   return ran.has_value();
 }
 

@@ -37,7 +37,8 @@ bool does_more_than_load(const Artifact& artifact) {
 
 const LoaderPrediction* refused_by_weights_only(const Artifact& artifact) {
   const bool saved = artifact.format == Format::kTorchZip ||
-                     artifact.format == Format::kTorchLegacy;
+                     artifact.format == Format::kTorchLegacy ||
+                     artifact.format == Format::kTorchTar;
   // What torch says of a file that is compressed as a whole, it does not say of the pickle.
   if (!saved || has_broken_pickle(artifact) || !artifact.source.compression.empty()) return nullptr;
   const auto said = std::find_if(

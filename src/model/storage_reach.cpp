@@ -79,6 +79,13 @@ std::uint64_t stored_bytes(const Storage& storage) {
 
 }  // namespace
 
+bool reaches_past_storage(const Artifact& artifact, const Tensor& tensor) {
+  const std::uint64_t item = item_size(tensor.dtype);
+  if (!tensor.storage || tensor.layout != Layout::kStrided || item == 0) return false;
+  const std::optional<std::uint64_t> needed = tensor.elements_reached();
+  return !needed || *needed > artifact.storages[*tensor.storage].declared_bytes / item;
+}
+
 std::vector<StoragePlace> storage_places(const Artifact& artifact) {
   const std::vector<Storage>& storages = artifact.storages;
   std::vector<StoragePlace> places(storages.size());

@@ -18,6 +18,10 @@ struct StoragePlace {
 /// One place for each storage, by its id.
 [[nodiscard]] std::vector<StoragePlace> storage_places(const Artifact& artifact);
 
+/// Whether a strided tensor names elements behind the end of its storage. False of tensors that have
+/// none, or whose element type is not known.
+[[nodiscard]] bool reaches_past_storage(const Artifact& artifact, const Tensor& tensor);
+
 /// How much of a stored block the tensors of the artifact reach.
 struct StorageReach {
   StorageId storage = 0;  ///< a root

@@ -20,6 +20,7 @@ enum Quantity : std::uint32_t {
   kRows = 1u << 3,         ///< dead and repeated rows
   kSums = 1u << 4,         ///< sum and sum of squares, and what kMoments gives
   kHistogram = 1u << 5,    ///< how the magnitudes are spread, and what kMoments gives
+  kIndices = 1u << 6,      ///< of sparse and nested tensors: where they say that elements are
 };
 using Quantities = std::uint32_t;
 
@@ -94,6 +95,8 @@ struct ValueFacts {
   std::uint64_t zero_rows = 0;  ///< rows in which every element is zero
   std::optional<std::uint64_t> distinct_rows;  ///< nothing above 2^20 rows
   bool all_rows_equal = false;  ///< every row equals the first one
+
+  std::string index_problem;  ///< kIndices: the first that lies outside; empty when none does
 };
 
 /// True when the numbers were counted and every one of them is zero.

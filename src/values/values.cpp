@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "values/indices.h"
 #include "values/init_bounds.h"
 #include "values/piece_pipeline.h"
 #include "values/reading_order.h"
@@ -71,6 +72,9 @@ class Feeder {
       }
     }
   }
+
+  /// Those of which the indices were asked for.
+  [[nodiscard]] const std::vector<TensorId>& indexed() const { return indexed_; }
 
   /// After the last piece was taken: what a deflated storage hides behind its last tensor.
   void tell_of_storages() { opener_.tell(artifact_); }
@@ -143,7 +147,9 @@ class Feeder {
       if (item.tensor >= artifact_.tensors.size()) continue;
       const Tensor& tensor = artifact_.tensors[item.tensor];
       const Quantities known = tensor.values ? tensor.values->computed : 0;
-      if ((item.quantities & ~known) == 0) continue;
+      const Quantities asked = item.quantities & ~known;
+      if ((asked & kIndices) != 0) indexed_.push_back(item.tensor);
+      if ((asked & ~kIndices) == 0) continue;
       if (tensor.layout == Layout::kMeta) continue;  // it has a shape and no values
       if (const std::optional<TensorId> values = values_of_sparse(artifact_, tensor)) {
         const Quantities wanted = item.quantities & kSparseQuantities;
@@ -152,7 +158,7 @@ class Feeder {
       } else if (const auto why = TensorOpener::without_storage(artifact_, tensor); !why.empty()) {
         without_storage.emplace(item.tensor, why);
       } else {
-        ordered[{*tensor.storage, item.tensor}] |= item.quantities | known;
+        ordered[{*tensor.storage, item.tensor}] |= (item.quantities | known) & ~kIndices;
       }
     }
     for (const auto& [tensor, why] : without_storage) {
@@ -223,6 +229,7 @@ class Feeder {
   std::uint64_t bytes_ = 0;
   std::uint64_t allowed_ = 0;  ///< logical bytes that may still be walked
   std::vector<Sparse> sparse_;  ///< found while the plan is put in order
+  std::vector<TensorId> indexed_;
   OrderedPlan ordered_;
   std::vector<std::pair<TensorId, Quantities>> turns_;  ///< what is computed, in this order
   std::size_t at_ = 0;
@@ -254,6 +261,7 @@ void compute_values(Artifact& artifact, const ValuePlan& plan, const Limits& lim
   feeder.copy_results();
   feeder.tell_of_absent();
   feeder.tell_of_storages();
+  check_indices(artifact, feeder.indexed(), limits);
 }
 
 }  // namespace torchvet

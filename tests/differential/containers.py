@@ -89,6 +89,14 @@ EXPECTED = {
     "PKL008/bad_key_wide.pt": (HANGS,),
     "PKL008/bad_key_deep.pt": (DIES,),
     "PKL008/bad_bytearray.pt": (REFUSED,),
+    "STO006/bad_coo.pt": (RIGHT,),
+    "STO006/bad_coo_negative.pt": (RIGHT,),
+    "STO006/bad_csr_column.pt": (RIGHT,),
+    "STO006/bad_csr_rows.pt": (RIGHT,),
+    "STO006/bad_csc.pt": (RIGHT,),
+    "STO006/bad_bsr.pt": (RIGHT,),
+    "STO006/bad_legacy.pt": (RIGHT,),
+    "STO006/bad_nested.pt": (REFUSED,),
 }
 
 
@@ -180,7 +188,7 @@ def main() -> int:
                 problems.append(f"{name}{' with mmap' if mmap else ''}: {got}, expected: {want}")
     for folder in sorted({name.partition("/")[0] for name in EXPECTED}):
         for path in sorted((fixtures / folder).glob("ok_*")):
-            if path.suffix == ".safetensors" or path.name == "ok_protocol_5.pt":
+            if path.suffix in (".safetensors", ".package") or path.name == "ok_protocol_5.pt":
                 continue  # for other loaders
             got = outcome(path, False, None)
             loaded += 1

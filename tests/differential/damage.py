@@ -2,11 +2,13 @@
 archives, JSON headers and pickles. Where a container has checksums they are made right again, so that
 nothing but the damage itself can give it away."""
 
+import gzip
 import io
 import json
 import pathlib
 import random
 import struct
+import tarfile
 import warnings
 import zipfile
 import zlib
@@ -164,6 +166,34 @@ def changed_in_place(content: bytes, chance: random.Random) -> bytes:
     return edited
 
 
+# ---- tar archives and compressed files --------------------------------------------------------------
+
+
+def changed_tar(content: bytes, chance: random.Random) -> bytes:
+    """One member is damaged, is missing or has another's name; the checksums of the headers are right."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        members = [[member.name, tar.extractfile(member).read()] for member in tar if member.isfile()]
+    at, kind = chance.randrange(len(members)), chance.randrange(8)
+    if kind == 0:
+        del members[at]
+    elif kind == 1:
+        members[at][0] = chance.choice(members)[0]
+    else:
+        members[at][1] = changed_content("a.pkl", members[at][1], chance)
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:", format=tarfile.PAX_FORMAT) as tar:
+        for name, inside in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(inside)
+            tar.addfile(member, io.BytesIO(inside))
+    return out.getvalue()
+
+
+def changed_inside(content: bytes, chance: random.Random) -> bytes:
+    """What is compressed is damaged, and the checksum of gzip is right."""
+    return gzip.compress(damaged_content(gzip.decompress(content), chance), mtime=0)
+
+
 # ---- safetensors --------------------------------------------------------------------------------
 
 
@@ -204,6 +234,10 @@ def damaged_content(content: bytes, chance: random.Random) -> bytes:
         return changed_bytes(content, chance)
     if content.startswith(b"PK"):
         return (changed_in_place if kind < 7 else changed_zip)(content, chance)
+    if content[257:262] == b"ustar":
+        return changed_tar(content, chance)
+    if content.startswith(b"\x1f\x8b"):
+        return changed_inside(content, chance)
     if content[8:9] == b"{" and content[0] != 0x80:
         return changed_header(content, chance)
     return changed_content("a.json" if content[:1] in b"{[" else "a.pkl", content, chance)

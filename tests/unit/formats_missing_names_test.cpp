@@ -25,6 +25,7 @@ TEST_CASE("what is a letter away from a name of torch is not there") {
   CHECK(why_missing("torch._util", "_rebuild_tensor_v2"));
   CHECK(why_missing("collectionx", "OrderedDict"));
   CHECK(why_missing("torch", "FloatStorag"));
+  CHECK(why_missing("torch", "Float0torage"));
 }
 
 TEST_CASE("what an older or newer torch may have, and what somebody else has, may be there") {

@@ -18,7 +18,7 @@ const std::string kTensor =
 ZipBuilder package() {
   ZipBuilder zip;
   zip.add("p/.data/0.storage", std::string(16, '\1'))
-      .add("p/.data/extern_modules", "torch\nnumpy\n");
+      .add("p/.data/extern_modules", "torch\nnumpy\ncollections\n");
   return zip.add("p/.data/python_version", "3.11.7").add("p/.data/version", "6\n");
 }
 
@@ -47,7 +47,7 @@ TEST_CASE("the pickles of a package are found by content, and share its storages
   REQUIRE(one.tensors.size() == 1);
   CHECK(one.tensors[0].object_path == "w");
   CHECK(one.metadata.at(0) == std::pair<std::string, std::string>("python_version", "3.11.7"));
-  CHECK(one.metadata.at(1) == std::pair<std::string, std::string>("extern_modules", "torch numpy"));
+  CHECK(one.metadata.at(1) == std::pair<std::string, std::string>("extern_modules", "torch numpy collections"));
 
   const Artifact two = read_zip(package()
                                     .add("p/a/first.pkl", whole(kTensor))
@@ -106,4 +106,55 @@ TEST_CASE("a package with one thing wrong") {
                                .add("p/c.pkl", whole(num(1))),
                            limits),
                   ErrorCode::kLimitExceeded, "p/c.pkl"));
+}
+
+TEST_CASE("a package imports what is in it or in its list, and nothing else") {
+  const auto faults_of = [](const std::string& module, const std::string& name) {
+    const Artifact artifact = read_zip(package()
+                                           .add("p/net/layers.py", "")
+                                           .add("p/net/model.pkl", whole(global(module, name))));
+    return std::count_if(artifact.faults.begin(), artifact.faults.end(), [](const Fault& fault) {
+      return fault.error.code == ErrorCode::kPickleBadName && fault.member == "p/net/model.pkl";
+    });
+  };
+  for (const char* module : {"net", "net.layers", "torch", "torch.nn", "numpy.core", "builtins"}) {
+    CAPTURE(module);
+    CHECK(faults_of(module, "Name") == 0);
+  }
+  for (const char* module : {"net.layer", "ne", "net.layers.more", "torc", "os"}) {
+    CAPTURE(module);
+    CHECK(faults_of(module, "Name") == 1);
+  }
+  CHECK(faults_of("torch", "Outer.Inner") == 1);
+  CHECK(faults_of("torch._utils", "_rebuilt_tensor_v2") == 1);
+  CHECK(faults_of("net.layers", "_rebuilt_tensor_v2") == 0);
+}
+
+TEST_CASE("the list of modules from outside must be there, be text and name no folder of the package") {
+  const auto refused = [](ZipBuilder zip) {
+    return has_fault(read_zip(zip.add("p/net/model.pkl", whole(num(1)))), ErrorCode::kArchiveRefused,
+                     "p/.data/extern_modules");
+  };
+  const auto with = [](const std::string& list) {
+    return ZipBuilder().add("p/.data/extern_modules", list).add("p/.data/python_version", "3").add(
+        "p/.data/version", "6");
+  };
+  CHECK_FALSE(refused(with("torch\r\nnumpy.core")));
+  CHECK_FALSE(refused(with("")));
+  CHECK(refused(with("torch\xff")));
+  CHECK(refused(with("torch\nnet\n")));
+  CHECK(refused(ZipBuilder().add("p/.data/python_version", "3").add("p/.data/version", "6")));
+}
+
+TEST_CASE("a package without a version, or with a pickle of a protocol that is none, is refused") {
+  const Artifact without = read_zip(ZipBuilder()
+                                        .add("p/.data/extern_modules", "")
+                                        .add("p/net/model.pkl", whole(num(1))));
+  CHECK(has_fault(without, ErrorCode::kZipMemberMissing, ""));
+  std::string pickle = whole(num(1));
+  pickle[1] = '\x05';
+  CHECK(read_zip(package().add("p/net/model.pkl", pickle)).faults.empty());
+  pickle[1] = '\x06';
+  CHECK(has_fault(read_zip(package().add("p/net/model.pkl", pickle)), ErrorCode::kPickleBadNumber,
+                  "p/net/model.pkl"));
 }

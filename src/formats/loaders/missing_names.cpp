@@ -35,8 +35,8 @@ bool is_path(std::string_view path) {
   return is_identifier(path);
 }
 
-/// Whether a letter was changed, put in or left out. A digit or an underscore does not count: `_v4`
-/// is what a newer torch may have, `_UntypedStorage` what an older one had.
+/// Whether a letter was changed, put in or left out. Other digits or underscores do not count: `_v4` is
+/// what a newer torch may have, `_UntypedStorage` what an older one had.
 bool is_one_letter_off(std::string_view a, std::string_view b) {
   if (a.size() < b.size()) std::swap(a, b);
   if (a.size() > b.size() + 1) return false;
@@ -44,7 +44,8 @@ bool is_one_letter_off(std::string_view a, std::string_view b) {
       std::mismatch(b.begin(), b.end(), a.begin()).first - b.begin());
   const std::string_view rest = a.size() == b.size() ? b.substr(std::min(at + 1, b.size()))
                                                      : b.substr(at);
-  return a != b && is_letter(a[at]) && a.substr(at + 1) == rest;
+  const bool letter = a != b && (is_letter(a[at]) || (a.size() == b.size() && is_letter(b[at])));
+  return letter && a.substr(at + 1) == rest;
 }
 
 /// Shorter names of torch are near others that are there: torch.int and torch.int8, torch.tensor and

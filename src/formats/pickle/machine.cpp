@@ -290,4 +290,12 @@ Result<void> run_pickle(ByteView bytes, const Limits& limits, ObjectTree& tree,
   return PickleMachine(bytes, limits, tree, program, integers).run();
 }
 
+Result<void> check_protocol(const PickleProgram& program) {
+  constexpr int kHighestProtocol = 5;  // of Python 3.8 to 3.14
+  if (program.protocol <= kHighestProtocol) return {};
+  return fail(ErrorCode::kPickleBadNumber, program.where.offset,
+              "the protocol is " + std::to_string(program.protocol) + ", and Python knows 0 to " +
+                  std::to_string(kHighestProtocol));
+}
+
 }  // namespace torchvet

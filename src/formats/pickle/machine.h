@@ -24,4 +24,8 @@ enum class Integers : std::uint8_t { kEachItsOwn, kShared };
                                       PickleProgram& program,
                                       Integers integers = Integers::kEachItsOwn);
 
+/// Error (kPickleBadNumber) when a pickle that was run says a protocol which Python's own unpickler does
+/// not know. torch's restricted one passes over the number.
+[[nodiscard]] Result<void> check_protocol(const PickleProgram& program);
+
 }  // namespace torchvet

@@ -39,7 +39,6 @@ void add_attributes(const ObjectTree& tree, ObjectId state, Tensor& tensor) {
 /// The first four arguments that most functions share: storage, offset, size, stride.
 std::optional<Tensor> strided(const RebuildContext& context, Arguments arguments) {
   const ObjectTree& tree = context.artifact.objects;
-  if (arguments.size() < 4) return std::nullopt;
   const Object::StorageRef* storage = tree.as<Object::StorageRef>(arguments[0]);
   const std::optional<std::int64_t> offset = tree.integer(arguments[1]);
   auto shape = sizes_of(tree, arguments[2], context.limits);
@@ -79,7 +78,7 @@ std::optional<TensorId> rebuild_v1(const RebuildContext& context, Arguments argu
 /// (storage, offset, size, stride, requires_grad, hooks[, flags])
 std::optional<TensorId> rebuild_v2(const RebuildContext& context, Arguments arguments) {
   std::optional<Tensor> tensor = strided(context, arguments);
-  if (!tensor || arguments.size() < 6) return std::nullopt;
+  if (!tensor) return std::nullopt;
   const std::optional<bool> gradient = boolean_of(context.artifact.objects, arguments[4]);
   if (!gradient) return std::nullopt;
   tensor->requires_grad = *gradient;
@@ -90,7 +89,7 @@ std::optional<TensorId> rebuild_v2(const RebuildContext& context, Arguments argu
 /// (storage, offset, size, stride, requires_grad, hooks, dtype[, flags]); the storage is untyped
 std::optional<TensorId> rebuild_v3(const RebuildContext& context, Arguments arguments) {
   std::optional<Tensor> tensor = strided(context, arguments);
-  if (!tensor || arguments.size() < 7) return std::nullopt;
+  if (!tensor) return std::nullopt;
   const std::optional<bool> gradient = boolean_of(context.artifact.objects, arguments[4]);
   const std::optional<DType> dtype = dtype_of(context.artifact.objects, arguments[6]);
   if (!gradient || !dtype) return std::nullopt;
@@ -102,7 +101,6 @@ std::optional<TensorId> rebuild_v3(const RebuildContext& context, Arguments argu
 
 /// (tensor, requires_grad, hooks[, attributes])
 std::optional<TensorId> rebuild_parameter(const RebuildContext& context, Arguments arguments) {
-  if (arguments.size() < 3) return std::nullopt;
   const std::optional<TensorId> id = tensor_of(context, arguments[0]);
   const std::optional<bool> gradient = boolean_of(context.artifact.objects, arguments[1]);
   if (!id || !gradient) return std::nullopt;
@@ -117,7 +115,7 @@ std::optional<TensorId> rebuild_parameter(const RebuildContext& context, Argumen
 /// (scheme, scale, zero_point), or (scheme, scales, zero_points, axis) with tensors
 std::optional<TensorId> rebuild_quantized(const RebuildContext& context, Arguments arguments) {
   std::optional<Tensor> tensor = strided(context, arguments);
-  if (!tensor || arguments.size() < 7) return std::nullopt;
+  if (!tensor) return std::nullopt;
   const ObjectTree& tree = context.artifact.objects;
   const std::optional<bool> gradient = boolean_of(tree, arguments[5]);
   const Arguments quantizer = arguments_of(tree, arguments[4]);
@@ -147,7 +145,6 @@ constexpr SparseLayout kSparseLayouts[] = {
 /// size). The tensor has no storage of its own: its parts are tensors.
 std::optional<TensorId> rebuild_sparse(const RebuildContext& context, Arguments arguments) {
   const ObjectTree& tree = context.artifact.objects;
-  if (arguments.size() != 2) return std::nullopt;
   const std::string name = layout_of(tree, arguments[0]);
   const Arguments data = arguments_of(tree, arguments[1]);
   for (const SparseLayout& layout : kSparseLayouts) {
@@ -180,7 +177,6 @@ std::optional<TensorId> rebuild_sparse(const RebuildContext& context, Arguments 
 /// (dtype, size, stride, requires_grad)
 std::optional<TensorId> rebuild_meta(const RebuildContext& context, Arguments arguments) {
   const ObjectTree& tree = context.artifact.objects;
-  if (arguments.size() < 4) return std::nullopt;
   const std::optional<DType> dtype = dtype_of(tree, arguments[0]);
   auto shape = sizes_of(tree, arguments[1], context.limits);
   auto strides = sizes_of(tree, arguments[2], context.limits);
@@ -199,7 +195,6 @@ std::optional<TensorId> rebuild_meta(const RebuildContext& context, Arguments ar
 /// (buffer, sizes, strides, storage_offsets): a batch of tensors of different sizes in one buffer.
 /// Of its shape only the first size is in the pickle itself.
 std::optional<TensorId> rebuild_nested(const RebuildContext& context, Arguments arguments) {
-  if (arguments.size() != 4) return std::nullopt;
   const std::optional<TensorId> buffer = tensor_of(context, arguments[0]);
   const std::optional<TensorId> sizes = tensor_of(context, arguments[1]);
   if (!buffer || !sizes) return std::nullopt;
@@ -221,7 +216,6 @@ std::optional<TensorId> rebuild_nested(const RebuildContext& context, Arguments 
 /// subclass such as DTensor; the tensors inside come as its attributes.
 std::optional<TensorId> rebuild_wrapper(const RebuildContext& context, Arguments arguments) {
   const ObjectTree& tree = context.artifact.objects;
-  if (arguments.size() < 8) return std::nullopt;
   const std::optional<DType> dtype = dtype_of(tree, arguments[1]);
   auto shape = sizes_of(tree, arguments[2], context.limits);
   auto strides = sizes_of(tree, arguments[3], context.limits);
@@ -243,7 +237,6 @@ std::optional<TensorId> rebuild_wrapper(const RebuildContext& context, Arguments
 /// (tensor, dtype, device, requires_grad): the tensor was moved to the CPU to be saved.
 std::optional<TensorId> rebuild_from_cpu(const RebuildContext& context, Arguments arguments) {
   const ObjectTree& tree = context.artifact.objects;
-  if (arguments.size() < 4) return std::nullopt;
   const std::optional<TensorId> id = tensor_of(context, arguments[0]);
   const std::optional<std::string> device = device_of(tree, arguments[2]);
   const std::optional<bool> gradient = boolean_of(tree, arguments[3]);
@@ -257,7 +250,6 @@ std::optional<TensorId> rebuild_from_cpu(const RebuildContext& context, Argument
 /// state is (version, shape, dtype, fortran, bytes). They are in no storage.
 std::optional<TensorId> rebuild_from_numpy(const RebuildContext& context, Arguments arguments) {
   const ObjectTree& tree = context.artifact.objects;
-  if (arguments.size() < 4) return std::nullopt;
   const Object::Call* array = tree.as<Object::Call>(arguments[0]);
   const std::optional<DType> dtype = dtype_of(tree, arguments[1]);
   const std::optional<std::string> device = device_of(tree, arguments[2]);
@@ -284,21 +276,25 @@ std::optional<TensorId> rebuild_from_numpy(const RebuildContext& context, Argume
 struct Row {
   std::string_view name;
   Rebuild rebuild;
+  std::size_t least;  ///< how many arguments the function takes
+  std::size_t most;
 };
+// In the order of how often they are met.
 constexpr Row kRows[] = {
-    {"torch._utils._rebuild_tensor_v2", rebuild_v2},
-    {"torch._utils._rebuild_parameter", rebuild_parameter},
-    {"torch._utils._rebuild_tensor_v3", rebuild_v3},
-    {"torch._utils._rebuild_tensor", rebuild_v1},
-    {"torch._utils._rebuild_parameter_with_state", rebuild_parameter},
-    {"torch._utils._rebuild_qtensor", rebuild_quantized},
-    {"torch._utils._rebuild_sparse_tensor", rebuild_sparse},
-    {"torch._utils._rebuild_sparse_csr_tensor", rebuild_sparse},
-    {"torch._utils._rebuild_meta_tensor_no_storage", rebuild_meta},
-    {"torch._utils._rebuild_nested_tensor", rebuild_nested},
-    {"torch._utils._rebuild_wrapper_subclass", rebuild_wrapper},
-    {"torch._utils._rebuild_device_tensor_from_cpu_tensor", rebuild_from_cpu},
-    {"torch._utils._rebuild_device_tensor_from_numpy", rebuild_from_numpy},
+    {"torch._utils._rebuild_tensor_v2", rebuild_v2, 6, 7},
+    {"torch._utils._rebuild_parameter", rebuild_parameter, 3, 3},
+    {"torch._utils._rebuild_tensor_v3", rebuild_v3, 7, 8},
+    {"torch._utils._rebuild_tensor", rebuild_v1, 4, 4},
+    {"torch._utils._rebuild_parameter_with_state", rebuild_parameter, 4, 4},
+    {"torch._utils._rebuild_qtensor", rebuild_quantized, 7, 7},
+    {"torch._utils._rebuild_sparse_tensor", rebuild_sparse, 2, 2},
+    {"torch._utils._rebuild_sparse_csr_tensor", rebuild_sparse, 2, 2},
+    {"torch._utils._rebuild_meta_tensor_no_storage", rebuild_meta, 4, 4},
+    {"torch._utils._rebuild_nested_tensor", rebuild_nested, 4, 4},
+    {"torch._utils._rebuild_wrapper_subclass", rebuild_wrapper, 8, 8},
+    {"torch._utils._rebuild_device_tensor_from_cpu_tensor", rebuild_from_cpu, 4, 4},
+    {"torch._utils._rebuild_device_tensor_from_numpy", rebuild_from_numpy, 4, 4},
+    {"torch._utils._rebuild_xla_tensor", rebuild_from_numpy, 4, 4},
 };
 
 const Row* row_of(std::string_view qualified_name) {
@@ -306,6 +302,13 @@ const Row* row_of(std::string_view qualified_name) {
     if (row.name == qualified_name) return &row;
   }
   return nullptr;
+}
+
+std::optional<TensorId> rebuild(const Row* row, const RebuildContext& context, Arguments arguments) {
+  if (row == nullptr || arguments.size() < row->least || arguments.size() > row->most) {
+    return std::nullopt;
+  }
+  return row->rebuild(context, arguments);
 }
 
 bool is_from_type(std::string_view qualified_name) {
@@ -319,19 +322,24 @@ bool is_rebuild_function(std::string_view qualified_name) {
   return is_from_type(qualified_name) || row_of(qualified_name) != nullptr;
 }
 
+bool is_unknown_rebuild_function(std::string_view qualified_name) {
+  const bool named_so = qualified_name.starts_with("torch._utils._rebuild_") ||
+                        qualified_name.starts_with("torch._tensor._rebuild_");
+  return named_so && !is_rebuild_function(qualified_name);
+}
+
 std::optional<TensorId> rebuild_tensor(const RebuildContext& context,
                                        std::string_view qualified_name,
                                        std::span<const ObjectId> arguments) {
   if (!is_from_type(qualified_name)) {
-    const Row* row = row_of(qualified_name);
-    return row ? row->rebuild(context, arguments) : std::nullopt;
+    return rebuild(row_of(qualified_name), context, arguments);
   }
   // (function, type, arguments, state): the function is one of the others, called by torch itself.
   if (arguments.size() != 4) return std::nullopt;
   const ObjectTree& tree = context.artifact.objects;
-  const Row* row = row_of(tree.qualified_name(arguments[0]));
-  if (!row || !tree.as<Object::Global>(arguments[1])) return std::nullopt;
-  const std::optional<TensorId> id = row->rebuild(context, arguments_of(tree, arguments[2]));
+  if (!tree.as<Object::Global>(arguments[1])) return std::nullopt;
+  const std::optional<TensorId> id = rebuild(row_of(tree.qualified_name(arguments[0])), context,
+                                             arguments_of(tree, arguments[2]));
   if (id) add_attributes(tree, arguments[3], context.artifact.tensors[*id]);
   return id;
 }

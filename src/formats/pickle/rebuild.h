@@ -20,6 +20,8 @@ struct RebuildContext {
 
 /// True for the functions of torch._utils and torch._tensor that make a tensor from a pickle.
 [[nodiscard]] bool is_rebuild_function(std::string_view qualified_name);
+/// True for what is named like one of them and is none: of another release of torch, or of none.
+[[nodiscard]] bool is_unknown_rebuild_function(std::string_view qualified_name);
 
 /// What the rebuild function would return: a tensor that is added to the artifact, or, for those
 /// that wrap one (`_rebuild_parameter`), the tensor that was given, changed. Its arguments must

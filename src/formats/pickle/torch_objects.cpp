@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 #include <span>
 #include <unordered_set>
 #include <utility>
@@ -66,6 +67,7 @@ class Resolver {
   FaultList faults_;
   bool tensors_capped_ = false;
   std::unordered_set<ObjectId> copied_;
+  std::set<std::string> unknown_functions_;
 };
 
 /// ('storage', type, key, location, numel), and in the legacy format a sixth element: None, or
@@ -134,6 +136,10 @@ void Resolver::resolve_call(ObjectId id) {
   if (name.empty()) return;
   if (is_rebuild_function(name)) {
     resolve_rebuild(id, name);
+  } else if (is_unknown_rebuild_function(name)) {
+    if (unknown_functions_.insert(name).second) {
+      artifact_.add_gap("tensors that `" + name + "` builds", "it is no function that is known here");
+    }
   } else if (name == "torch.nn.parameter.Parameter" || name == "torch.autograd.variable.Variable") {
     resolve_variable(id, name == "torch.nn.parameter.Parameter");
   } else if (name == "_codecs.encode") {

@@ -1,0 +1,164 @@
+"""The loader of each format, with the libraries that have it: what it reads of a file, or why it refuses.
+damaged.py asks them in a process of their own."""
+
+import gzip
+import json
+import pathlib
+import pickle
+import resource
+import tarfile
+import types
+import zipfile
+from collections.abc import Iterable
+
+import loader_process
+
+LOADER_MEMORY = 8 << 30
+PACKAGE_PICKLE = ("weights", "state.pkl")  # of the packages that are asked about
+
+
+def loader_of(path: pathlib.Path) -> str:
+    """The name of the function below that reads this file, which is sound."""
+    if path.suffix in (".pt2", ".safetensors", ".gz"):
+        return {".pt2": "load_exported", ".safetensors": "load_safetensors", ".gz": "load_compressed"}[path.suffix]
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            members = {name.partition("/")[2] for name in archive.namelist()}
+        if "constants.pkl" in members:
+            return "load_script"
+        if ".data/extern_modules" in members:
+            return "load_package"
+    elif tarfile.is_tarfile(path):
+        return "load_tar"
+    return "load_torch"
+
+
+def facts_of(tensors: dict) -> dict:
+    from torch_tensors import digest_of
+
+    return {name: [str(tensor.dtype).removeprefix("torch."), list(tensor.shape), digest_of(tensor)]
+            for name, tensor in tensors.items()}
+
+
+def facts_of_records(records: Iterable[dict]) -> dict:
+    return {record["paths"][0]: [record["dtype"], record.get("shape"), record["digest"]]
+            for record in records}
+
+
+def named(value: object) -> dict:
+    from torch_tensors import Found, name_all, name_modules
+
+    found = Found({})
+    name_modules(value, found)
+    name_all(value, found)
+    return facts_of_records(found.records())
+
+
+def load_torch(path: pathlib.Path) -> dict:
+    import torch_tensors
+
+    return facts_of_records(torch_tensors.tensors_of(path, trusted=False))
+
+
+def load_script(path: pathlib.Path) -> dict:
+    import torch
+
+    program = torch.jit.load(str(path), map_location="cpu")
+    return facts_of({**dict(program.named_parameters(remove_duplicate=False)),
+                     **dict(program.named_buffers(remove_duplicate=False))})
+
+
+def load_exported(path: pathlib.Path) -> dict:
+    import torch
+
+    program = torch.export.load(str(path))
+    return facts_of({**program.state_dict, **program.constants})
+
+
+def load_safetensors(path: pathlib.Path) -> dict:
+    from safetensors.torch import load_file
+
+    return facts_of(load_file(path))
+
+
+def load_sharded(path: pathlib.Path) -> dict:
+    """As transformers does: the shards that the index names, and every key of it in its shard."""
+    from safetensors.torch import load_file
+
+    weight_map = json.loads((path / "model.safetensors.index.json").read_text())["weight_map"]
+    tensors = {}
+    for shard in sorted(set(weight_map.values())):
+        tensors |= load_file(path / shard)
+    if tensors.keys() != weight_map.keys():
+        raise ValueError("the shards hold other tensors than the index names")
+    return facts_of(tensors)
+
+
+class TensorUnpickler(pickle.Unpickler):
+    """Imports what tensors and modules are made of: a damaged file shall not run anything else."""
+
+    def find_class(self, module: str, name: str) -> object:
+        if module.split(".")[0] not in ("torch", "collections"):
+            raise pickle.UnpicklingError(f"{module}.{name} is not wanted here")
+        return super().find_class(module, name)
+
+
+def load_tar(path: pathlib.Path) -> dict:
+    """What torch wrote before 0.1.10, which weights_only=True does not read."""
+    import torch
+
+    only_tensors = types.SimpleNamespace(
+        __name__="only_tensors", Unpickler=TensorUnpickler, load=lambda file, **how: TensorUnpickler(file, **how).load())
+    return named(torch.load(path, map_location="cpu", weights_only=False, pickle_module=only_tensors))
+
+
+def load_compressed(path: pathlib.Path) -> dict:
+    plain = path.with_name("plain.pt")
+    plain.write_bytes(gzip.decompress(path.read_bytes()))
+    return load_torch(plain)
+
+
+def load_package(path: pathlib.Path) -> dict:
+    """The one pickle of a package of it."""
+    from torch.package import PackageImporter
+
+    return named(PackageImporter(str(path)).load_pickle(*PACKAGE_PICKLE))
+
+
+def load_parts(path: pathlib.Path) -> dict:
+    """Parts of tensors in safetensors files, which the reader of the same name puts together."""
+    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.default_planner import _EmptyStateDictLoadPlanner
+    from torch.distributed.checkpoint.state_dict_loader import _load_state_dict
+
+    state: dict = {}
+    _load_state_dict(state, storage_reader=dcp.HuggingFaceStorageReader(str(path)),
+                     planner=_EmptyStateDictLoadPlanner(), no_dist=True)
+    return facts_of(state)
+
+
+def load_distributed(path: pathlib.Path) -> dict:
+    import torch
+    from dcp_files import tensors_in
+    from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
+
+    joined = path.with_name("joined.pt")
+    dcp_to_torch_save(path, joined)
+    return facts_of(tensors_in(torch.load(joined)))
+
+
+def answer_to(question: list) -> dict:
+    name, path = question
+    try:
+        return {"tensors": globals()[name](pathlib.Path(path))}
+    except BaseException as problem:  # whatever a damaged file makes a loader raise
+        return {"refuses": f"{type(problem).__name__}: {str(problem)[:300]}"}
+
+
+def serve_loaders() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (LOADER_MEMORY, LOADER_MEMORY))
+    loader_process.serve(answer_to)
+
+
+if __name__ == "__main__":
+    serve_loaders()
