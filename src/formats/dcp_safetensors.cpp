@@ -31,11 +31,19 @@ constexpr std::string_view kSharding = "DCP_SHARDING_INFO", kOffsets = "saved_of
 
 std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
+/// Of a key that is there twice the library takes the last.
 std::optional<std::string_view> sharding_of(const Artifact& file) {
+  std::optional<std::string_view> text;
   for (const auto& [key, value] : file.metadata) {
-    if (key == kSharding) return value;
+    if (key == kSharding) text = value;
   }
-  return std::nullopt;
+  return text;
+}
+
+bool has_sharding(const Source& source) {
+  Artifact header;
+  (void)add_safetensors(source.bytes(), {}, header);
+  return sharding_of(header).has_value();
 }
 
 /// A tensor that is being put together.
@@ -201,13 +209,15 @@ std::vector<std::string> files_of_dcp_safetensors(const Source& source) {
   return files;
 }
 
-bool stands_for_dcp_safetensors(const Source& source) {
+bool stands_for_dcp_safetensors(Source& source) {
   if (!is_dcp_safetensors_name(file_name(source.path()))) return false;
   const std::vector<std::string> others = files_of_dcp_safetensors(source);
   if (!others.empty() && others.front() < file_name(source.path())) return false;
-  Artifact header;
-  (void)add_safetensors(source.bytes(), {}, header);
-  return sharding_of(header).has_value();
+  return has_sharding(source) ||
+         std::any_of(others.begin(), others.end(), [&](const std::string& name) {
+           const Result<std::shared_ptr<Source>> other = source.sibling(name);
+           return other && has_sharding(**other);
+         });
 }
 
 void read_dcp_safetensors(const std::shared_ptr<Source>& source, const ReadOptions& options,

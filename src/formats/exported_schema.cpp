@@ -278,6 +278,25 @@ class Walk {
     const auto wanted = std::count_if(row.fields.begin(), row.fields.end(), is_required);
     if (required < static_cast<std::size_t>(wanted)) tell_missing(item, row, *object);
     if (item.of == kGraph) find_nameless(item);
+    if (item.of == kTensorMeta) check_layout(item);
+  }
+
+  /// Torch makes each tensor anew, without numbers, by `empty_strided`.
+  void check_layout(const Item& meta) {
+    std::size_t counts[2] = {};
+    for (const auto& [field, count] : {std::pair("sizes", &counts[0]), {"strides", &counts[1]}}) {
+      const auto numbers = json_array(json_field(meta.value, field));
+      if (!numbers) return;
+      for (const Json number : *numbers) {
+        ++*count;
+        if (json_integer(json_field(number, "as_int")).value_or(0) < 0) {
+          return fail_at(meta, fmt::format("has `{}` below 0", field));
+        }
+      }
+    }
+    if (counts[0] != counts[1]) {
+      fail_at(meta, fmt::format("has {} sizes and {} strides", counts[0], counts[1]));
+    }
   }
 
   /// Torch looks every input of a graph and every result of a node up in the tables of its values.

@@ -146,7 +146,7 @@ Artifact read_artifact(const std::shared_ptr<Source>& source, const ReadOptions&
   return artifact;
 }
 
-std::vector<std::string> parts_beside(const Source& source, const Limits& limits) {
+std::vector<std::string> parts_beside(Source& source, const Limits& limits) {
   if (is_training_folder(source)) return parts_of_training_folder(source);
   switch (detect(source.bytes(), limits).format) {
     case Format::kShardedIndex:

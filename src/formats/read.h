@@ -36,6 +36,6 @@ struct ReadOptions {
 /// The files beside one that are parts of its checkpoint: the shards that an index names, the parts
 /// of a training checkpoint that is a folder. They are read with it, and need no check of their
 /// own. Empty for a file that stands alone.
-[[nodiscard]] std::vector<std::string> parts_beside(const Source& source, const Limits& limits);
+[[nodiscard]] std::vector<std::string> parts_beside(Source& source, const Limits& limits);
 
 }  // namespace torchvet

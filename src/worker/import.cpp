@@ -201,6 +201,10 @@ GraphReply lower_program(const GraphRequest& request) {
     accept_version(request.version);
     add_stubs(request, classes, stubs);
     const std::unique_ptr<Program> program = import_program(request, classes, stubs);
+    for (const std::string& name : stubs.missing_in_torch()) {
+      reply.refusals.push_back(
+          {"", "it has no operator " + name + "; the program is of a newer torch, or damaged"});
+    }
     std::uint64_t nodes_left = request.max_nodes;
     for (jit::GraphFunction* method : program->methods()) {
       method_name = method->name();

@@ -25,12 +25,15 @@ class OperatorStubs {
   void add_from_code(std::string_view code);
   /// The operator that an error message of the importer calls unknown; false when it names none.
   bool add_from_message(std::string_view message);
+  /// Those of torch's own that `add_from_message` met, such as "aten::name".
+  [[nodiscard]] const std::vector<std::string>& missing_in_torch() const { return missing_; }
 
  private:
   void add(const std::string& ns, const std::string& name, const CallSite& site);
 
   const ClassStubs& classes_;
   std::vector<std::unique_ptr<torch::Library>> libraries_;  ///< one an operator
+  std::vector<std::string> missing_;
 };
 
 }  // namespace torchvet

@@ -79,7 +79,7 @@ def make_sound(folder: pathlib.Path) -> dict[pathlib.Path, str]:
     fixture_shards.save_shards(folder / "shards", fixture_shards.state())
     fixture_dcp.save_sharded(folder / "distributed", 2)
     fixture_dcp.save_safetensors(folder / "parts", 2)
-    fixture_package.save_package(folder / "package.pt", {format_loaders.PACKAGE_PICKLE: state})
+    fixture_package.save_package(folder / "package.pt", {("weights", "state.pkl"): state})
     fixture_tar.save_tar(folder / "tar.pt", dict(state))
     (folder / "compressed.pt.gz").write_bytes(gzip.compress((folder / "state.pt").read_bytes(), mtime=0))
     loaders = {"shards": "load_sharded", "distributed": "load_distributed", "parts": "load_parts"}
@@ -201,6 +201,8 @@ def main() -> int:
                       f"{answer.get('refuses', torchvet.says(path))}")
                 bad += 1
                 continue
+            shutil.rmtree(root / "copies")  # what lies beside a file can be a part of it
+            (root / "copies").mkdir()
             codes: collections.Counter = collections.Counter()
             numbers = range(options.copies) if options.number is None else [options.number]
             for number in numbers:

@@ -69,6 +69,8 @@ def copies(document, seen: set):
             edits = [("without", ...)]
             if len(value) == 1 and key.startswith(("as_", "user_", "parameter", "buffer")):
                 edits.append(("renamed", "another key"))
+            if key == "as_int":
+                edits.append(("below 0", -1))
             if isinstance(inner, (list, dict)):
                 edits += [(f"as {shape!r}", shape) for shape in SHAPES
                           if type(shape) is not type(inner)]

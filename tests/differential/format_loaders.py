@@ -14,7 +14,6 @@ from collections.abc import Iterable
 import loader_process
 
 LOADER_MEMORY = 8 << 30
-PACKAGE_PICKLE = ("weights", "state.pkl")  # of the packages that are asked about
 
 
 def loader_of(path: pathlib.Path) -> str:
@@ -119,10 +118,18 @@ def load_compressed(path: pathlib.Path) -> dict:
 
 
 def load_package(path: pathlib.Path) -> dict:
-    """The one pickle of a package of it."""
+    """Every pickle that the package has outside of `.data`, under their names where there are several. The
+    importer is told a package and a name, so one that lies in no folder cannot be asked for."""
     from torch.package import PackageImporter
 
-    return named(PackageImporter(str(path)).load_pickle(*PACKAGE_PICKLE))
+    importer = PackageImporter(str(path))
+    loaded = {}
+    for record in importer.zip_reader.get_all_records():
+        package, _, name = record.rpartition("/")
+        is_pickle = importer.zip_reader.get_record(record)[:1] == b"\x80" or name.endswith(".pkl")
+        if package and not record.startswith(".data/") and is_pickle:
+            loaded[record] = importer.load_pickle(package.replace("/", "."), name, map_location="cpu")
+    return named(loaded if len(loaded) > 1 else next(iter(loaded.values()), {}))
 
 
 def load_parts(path: pathlib.Path) -> dict:

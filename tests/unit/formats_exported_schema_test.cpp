@@ -50,4 +50,8 @@ TEST_CASE("what is missing, or of another kind, is told with its place") {
         "SymInt at `w` has no member `as_real`");
   CHECK(wrong_with(changed("{\"as_int\": 2}", "{}")) ==
         "SymInt at `w` has not one member, as a union must");
+  CHECK(wrong_with(changed("{\"as_int\": 2}", "{\"as_int\": -2}")) ==
+        "TensorMeta at `w` has `sizes` below 0");
+  CHECK(wrong_with(changed("{\"as_int\": 2}", "{\"as_int\": 2}, {\"as_int\": 2}")) ==
+        "TensorMeta at `w` has 2 sizes and 1 strides");
 }

@@ -115,6 +115,15 @@ TEST_CASE("parts of tensors in safetensors files are joined") {
       CHECK_FALSE(artifact.gaps.empty());
     }
   }
+  SECTION("one of them says nothing of its place") {
+    for (const int silent : {1, 2}) {
+      folder.write(shard(silent), part(""));
+      folder.write(shard(3 - silent), part(at(2)));
+      CHECK(read_file(first).format == Format::kDcpSafetensors);
+      CHECK(has_fault(read_file(first), ErrorCode::kDcpBadMetadata));
+      CHECK(beside(first) == Names{shard(2)});
+    }
+  }
   SECTION("a part that is cut off") {
     folder.write(shard(2), part(at(2)).substr(0, 100));
     CHECK_FALSE(read_file(first).gaps.empty());

@@ -112,6 +112,13 @@ TEST_CASE("what is no tar archive, and where one ends") {
   REQUIRE(cut.members.size() == 1);
   CHECK(cut.members[0].is_cut_off());
   CHECK(cut.members[0].data.text() == "12");
+  // The last block is there as a whole, or tarfile misses its end.
+  for (const std::size_t missing : {0, 1, 511}) {
+    const Walked last = walked((TarBuilder::header("a", 2) + "12" + std::string(510, '\0'))
+                                   .substr(0, 1024 - missing));
+    REQUIRE(last.members.size() == 1);
+    CHECK(last.members[0].is_cut_off() == (missing > 0));
+  }
 }
 
 TEST_CASE("a tar archive of torch is read") {

@@ -149,6 +149,36 @@ TEST_CASE("a call with wrong arguments leaves a fault and the others their tenso
   CHECK_FALSE(artifact.gaps.empty());
 }
 
+TEST_CASE("the number of arguments of a rebuild function counts") {
+  const std::string values = storage("0", 4);
+  for (const std::size_t count : {5, 6, 7, 8}) {
+    std::string arguments = "(" + values + num(0) + tuple({num(4)}) + tuple({num(1)});
+    if (count > 4) arguments += no();
+    for (std::size_t i = 5; i < count; ++i) arguments += none();
+    const std::string made = global("torch._utils", "_rebuild_tensor_v2") + arguments + "tR";
+    const Artifact artifact =
+        read_bytes(archive(made).add("a/data/0", std::string(16, 'x')).build());
+    CAPTURE(count);
+    CHECK(has_fault(artifact, ErrorCode::kTensorBadArguments) == (count < 6 || count > 7));
+  }
+}
+
+TEST_CASE("a function that torch does not have builds no tensor, which is a gap") {
+  const std::string made = call("torch._utils", "_rebuild_tensor_v9", {storage("0", 4)});
+  const Artifact artifact =
+      read_bytes(archive(list({made, made})).add("a/data/0", std::string(16, 'x')).build());
+  REQUIRE(artifact.gaps.size() == 1);
+  CHECK(artifact.gaps[0].what == "tensors that `torch._utils._rebuild_tensor_v9` builds");
+}
+
+TEST_CASE("a dict that a call made cannot be called") {
+  const std::string made = call("collections", "OrderedDict", {});
+  CHECK(has_fault(read_bytes(archive(made + ")R").build()), ErrorCode::kPickleBadTarget));
+  // Of what a foreign function returns nothing is known.
+  const std::string other = call("mine", "maker", {});
+  CHECK_FALSE(has_fault(read_bytes(archive(other + ")R").build()), ErrorCode::kPickleBadTarget));
+}
+
 TEST_CASE("a missing storage leaves a fault and keeps the tensor") {
   const Artifact artifact = read_bytes(archive(dict({str("w"), kTensor})).build());
   CHECK(has_fault(artifact, ErrorCode::kStorageMissing));
@@ -300,6 +330,9 @@ TEST_CASE("pickles behind a bare pickle are read as well") {
   CHECK(artifact.pickles[0].trailing_bytes > 0);
   CHECK(artifact.pickles[1].calls.size() == 1);
   CHECK(artifact.gaps.empty());
+  std::string newer = whole(num(1));
+  newer[1] = '\x06';  // a protocol that Python does not have
+  CHECK(has_fault(read_bytes(whole(num(1)) + newer), ErrorCode::kPickleBadNumber));
   const Artifact junk = read_bytes(whole(num(1)) + "junk");
   CHECK(junk.pickles.size() == 1);
   CHECK_FALSE(junk.gaps.empty());

@@ -189,9 +189,17 @@ bool PickleMachine::extension(std::int64_t code) {
   return make(Object::Global{std::string(kExtensionModule), name_of_code}, id) && push(id);
 }
 
+/// What a call of a dict type made, which nobody can call.
+bool PickleMachine::is_dict_instance(ObjectId id) {
+  const Object::Call* made = object<Object::Call>(id);
+  if (made == nullptr || made->how == Object::How::kChange) return false;
+  const Object::Global* type = object<Object::Global>(made->callable);
+  return type != nullptr && is_dict_type(type->module, type->name);
+}
+
 bool PickleMachine::call(Object::How how, ObjectId callable, ObjectId arguments,
                          ObjectId keywords) {
-  if (!is_foreign(callable)) return bad_target("what can be called");
+  if (!is_foreign(callable) || is_dict_instance(callable)) return bad_target("what can be called");
   Object::Call made;
   made.how = how;
   made.callable = callable;
