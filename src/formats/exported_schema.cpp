@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "formats/exported_builder.h"
@@ -277,8 +279,57 @@ class Walk {
     }
     const auto wanted = std::count_if(row.fields.begin(), row.fields.end(), is_required);
     if (required < static_cast<std::size_t>(wanted)) tell_missing(item, row, *object);
-    if (item.of == kGraph) find_nameless(item);
+    if (item.of == kProgram) read_ranges(item.value);
+    if (item.of == kGraph) {
+      find_nameless(item);
+      check_hints(item);
+    }
     if (item.of == kTensorMeta) check_layout(item);
+  }
+
+  void read_ranges(Json program) {
+    const auto ranges = json_object(json_field(program, "range_constraints"));
+    if (!ranges) return;
+    for (const auto [symbol, range] : *ranges) {
+      ranges_[symbol] = {json_integer(json_field(range, "min_val")).value_or(INT64_MIN),
+                         json_integer(json_field(range, "max_val")).value_or(INT64_MAX)};
+    }
+  }
+
+  /// The size that a symbol had in the example lies in the range of the symbol. Torch takes the first one
+  /// that it meets, in the outermost graph.
+  void check_hints(const Item& graph) {
+    const auto tensors = json_object(json_field(graph.value, "tensor_values"));
+    if (!tensors) return;
+    for (const auto tensor : *tensors) {
+      for (const char* field : {"sizes", "strides"}) {
+        const auto numbers = json_array(json_field(tensor.value, field));
+        if (!numbers) return;
+        for (const Json number : *numbers) check_hint(graph, json_field(number, "as_expr"));
+      }
+    }
+    ranges_.clear();
+  }
+
+  /// "s7" of "Symbol('s7', positive=True, integer=True)"; of what is computed from symbols nothing.
+  static std::string_view symbol_of(std::string_view expression) {
+    constexpr std::string_view kBegin = "Symbol('";
+    if (!expression.starts_with(kBegin) || expression.find(')') + 1 != expression.size()) return {};
+    expression.remove_prefix(kBegin.size());
+    return expression.substr(0, expression.find('\''));
+  }
+
+  void check_hint(const Item& graph, std::optional<Json> expression) {
+    const std::string_view symbol =
+        symbol_of(json_text(json_field(expression, "expr_str")).value_or(std::string_view()));
+    const auto hint = json_integer(json_field(json_field(expression, "hint"), "as_int"));
+    const auto range = ranges_.find(symbol);
+    if (!hint || range == ranges_.end()) return;
+    const auto [least, most] = range->second;
+    if (*hint < least || *hint > most) {
+      fail_at(graph, fmt::format("gives `{}` the size {}, of {} to {}", symbol, *hint, least, most));
+    }
+    ranges_.erase(range);
   }
 
   /// Torch makes each tensor anew, without numbers, by `empty_strided`.
@@ -367,6 +418,7 @@ class Walk {
   }
 
   std::vector<Item> open_;
+  std::unordered_map<std::string_view, std::pair<std::int64_t, std::int64_t>> ranges_;
   std::optional<Error> wrong_;
 };
 
