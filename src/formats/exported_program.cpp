@@ -272,7 +272,20 @@ class ExportedReader {
     }
     if (const auto file = top_member({"serialized_constants.pt", "serialized_constants.json"})) {
       tensors.read_constants(nested_.load(*file), zip_.members[*file].name);
+    } else if (is_of_last_schema()) {
+      add_missing("serialized_constants.pt");
     }
+    if (is_of_last_schema() && !top_member({"serialized_example_inputs.pt"})) {
+      add_missing("serialized_example_inputs.pt");
+    }
+  }
+
+  /// The only one of this layout that torch 2.13 still reads: it asks for all four members.
+  bool is_of_last_schema() {
+    const auto version = top_member({"version"});
+    std::string buffer;
+    const auto bytes = version ? contents(*version, buffer) : std::nullopt;
+    return bytes && bytes->text().starts_with("8.");
   }
 
   static RegisteredNames registered_in(std::optional<Json> signature) {

@@ -51,7 +51,7 @@ bool OperatorStubs::add_from_message(std::string_view message) {
   const std::string name(take_name(rest));
   if (name.empty() || is_known(ns, name)) return false;
   add(ns, name, {});
-  if (ns == "aten") missing_.push_back(ns + "::" + name);
+  if (ns == "aten" || ns == "prim") missing_.push_back(ns + "::" + name);
   return is_known(ns, name);
 }
 

@@ -181,6 +181,7 @@ std::string remedy_of(const Artifact& artifact, const LoaderPrediction& said,
     case LoadProblem::kDistributed:
       return "import torch.distributed.tensor first";
     case LoadProblem::kDevice:
+      if (said.error.starts_with("TypeError")) return "load it with a torch for CUDA, where a GPU is";
       if (said.names.empty()) return "map_location=\"cpu\"";
       return remedy_for_names(artifact, said.names, release) +
              "; and map_location=\"cpu\" where the device is missing";

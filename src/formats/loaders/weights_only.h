@@ -99,7 +99,7 @@ class RestrictedUnpickler {
   Loaded rebuild_quantized(Arguments arguments);
   [[nodiscard]] bool is_known_quantizer(const Loaded& quantizer,
                                         const std::vector<std::int64_t>& size) const;
-  Loaded empty_of_type(const AllowedName& name);
+  Loaded call_tensor_type(const AllowedName& name, std::size_t arguments);
   bool fits_signature(std::string_view function, std::size_t given, std::size_t least,
                       std::size_t most);
   std::optional<std::vector<std::int64_t>> whole_numbers(LoadedId id) const;

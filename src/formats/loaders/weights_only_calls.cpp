@@ -91,7 +91,7 @@ Loaded RestrictedUnpickler::call_class(const AllowedName& name, Arguments argume
       return counter;
     }
   }
-  if (name.kind == AllowedKind::kTensorType && arguments.empty()) return empty_of_type(name);
+  if (name.kind == AllowedKind::kTensorType) return call_tensor_type(name, arguments.size());
   if (name.name == "builtins.complex" && arguments.size() <= 2) {
     const bool numbers = std::all_of(arguments.begin(), arguments.end(), [&](LoadedId id) {
       const LoadedKind kind = values_[id].kind;

@@ -321,8 +321,8 @@ void RestrictedUnpickler::new_object() {
   if (name.name == "torch.device" && given.items.empty()) {
     return fail("TypeError", "device() received an invalid combination of arguments");
   }
-  if (name.kind == AllowedKind::kTensorType && given.items.empty()) {
-    Loaded made = empty_of_type(name);
+  if (name.kind == AllowedKind::kTensorType) {
+    Loaded made = call_tensor_type(name, given.items.size());
     if (!end_) push_value(std::move(made));
     return;
   }

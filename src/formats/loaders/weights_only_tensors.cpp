@@ -334,12 +334,18 @@ bool RestrictedUnpickler::is_known_quantizer(const Loaded& quantizer,
          zeros.dtype == DType::kInt64 && !scales.is_meta && !zeros.is_meta;
 }
 
-/// What a legacy class of tensors makes without arguments. Classes of CUDA depend on the build of
-/// torch.
-Loaded RestrictedUnpickler::empty_of_type(const AllowedName& name) {
+/// What a legacy class of tensors makes. Those of CUDA make nothing where the others of what is
+/// predicted hold, too: on a machine without a GPU.
+Loaded RestrictedUnpickler::call_tensor_type(const AllowedName& name, std::size_t arguments) {
   constexpr std::string_view kTorch = "torch.", kSparse = "sparse.", kEnd = "Tensor";
   std::string_view type = name.name.substr(kTorch.size());
   if (type.starts_with("cuda.")) {
+    fail("TypeError",
+         fmt::format("type {} not available. Torch not compiled with CUDA enabled.", name.name),
+         LoadProblem::kDevice);
+    return {};
+  }
+  if (arguments > 0) {
     leave(form_of(name.name));
     return {};
   }
