@@ -7,6 +7,7 @@ import pathlib
 import pickle
 import resource
 import tarfile
+import tempfile
 import types
 import zipfile
 from collections.abc import Iterable
@@ -112,9 +113,10 @@ def load_tar(path: pathlib.Path) -> dict:
 
 
 def load_compressed(path: pathlib.Path) -> dict:
-    plain = path.with_name("plain.pt")
-    plain.write_bytes(gzip.decompress(path.read_bytes()))
-    return load_torch(plain)
+    with tempfile.NamedTemporaryFile(suffix=".pt") as plain:
+        plain.write(gzip.decompress(path.read_bytes()))
+        plain.flush()
+        return load_torch(pathlib.Path(plain.name))
 
 
 def load_package(path: pathlib.Path) -> dict:
@@ -149,9 +151,9 @@ def load_distributed(path: pathlib.Path) -> dict:
     from dcp_files import tensors_in
     from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
-    joined = path.with_name("joined.pt")
-    dcp_to_torch_save(path, joined)
-    return facts_of(tensors_in(torch.load(joined)))
+    with tempfile.NamedTemporaryFile(suffix=".pt") as joined:
+        dcp_to_torch_save(path, joined.name)
+        return facts_of(tensors_in(torch.load(joined.name)))
 
 
 def answer_to(question: list) -> dict:

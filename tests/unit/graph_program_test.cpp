@@ -104,12 +104,16 @@ TEST_CASE("A list that the program changes is no literal") {
         std::vector<std::int64_t>{3, 4});
 }
 
-TEST_CASE("Operators that LibTorch does not know stand in the graph") {
+TEST_CASE("Operators that LibTorch does not know stand in the graph; its own that it lacks are a gap") {
   GraphWorker worker(TORCHVET_TEST_WORKER);
+  CHECK(run(worker, forward("    return ops.none.one(x)\n")).gaps.empty());
   const Artifact artifact =
       run(worker, forward("    a, b, = ops.none.two(x)\n    c = torch.not_yet_invented(a, b)\n"
                           "    return c\n"));
-  CHECK(artifact.gaps.empty());
+  REQUIRE(artifact.gaps.size() == 1);
+  CHECK(artifact.gaps[0].why ==
+        "LibTorch refuses the program: it has no operator aten::not_yet_invented; the program is of a "
+        "newer torch, or damaged");
   REQUIRE(artifact.graphs.size() == 1);
   CHECK(has_op(artifact.graphs[0], "none::two"));
   CHECK(has_op(artifact.graphs[0], "aten::not_yet_invented"));
