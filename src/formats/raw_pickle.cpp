@@ -14,7 +14,7 @@ namespace {
 
 void note_protocol(Artifact& artifact, const PickleProgram& program) {
   if (const Result<void> known = check_protocol(program); !known) {
-    artifact.add_contradiction(program.name, known.error());
+    artifact.add_fault(program.name, known.error());
   }
 }
 

@@ -185,7 +185,7 @@ void PackageReader::read_pickle(MemberId id, ByteView bytes) {
     artifact_.add_fault(name, run.error());
   }
   if (const Result<void> known = check_protocol(program); !known) {
-    artifact_.add_contradiction(name, known.error());
+    artifact_.add_fault(name, known.error());
   }
   resolve_reduces(first, program);
   artifact_.pickles.push_back(std::move(program));

@@ -184,7 +184,7 @@ bool TarArchive::run(Stream& stream, ObjectId& root) {
   std::move(one.calls.begin(), one.calls.end(), std::back_inserter(all.calls));
   if (!ran) artifact_.add_fault(stream.name, ran.error());
   if (const Result<void> known = check_protocol(one); !known) {
-    artifact_.add_contradiction(stream.name, known.error());
+    artifact_.add_fault(stream.name, known.error());
   }
   return ran.has_value();
 }
