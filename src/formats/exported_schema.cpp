@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -284,7 +285,26 @@ class Walk {
       find_nameless(item);
       check_hints(item);
     }
+    if (item.of == kNode) check_node(item);
     if (item.of == kTensorMeta) check_layout(item);
+  }
+
+  /// Torch looks the target up by its name, and reads where a node came from out of a text.
+  void check_node(const Item& node) {
+    const auto target = json_text(json_field(node.value, "target"));
+    const auto is_odd = [](char c) {
+      constexpr std::string_view kBetween = "._#:<>-";
+      const auto byte = static_cast<unsigned char>(c);
+      return byte < 0x80 && std::isalnum(byte) == 0 && kBetween.find(c) == std::string_view::npos;
+    };
+    if (target && std::any_of(target->begin(), target->end(), is_odd)) {
+      return fail_at(node, fmt::format("has a target that is no name: {}", target->substr(0, 40)));
+    }
+    const auto origin = json_text(json_field(json_field(node.value, "metadata"), "from_node"));
+    if (!origin || origin->empty()) return;
+    const auto* text = reinterpret_cast<const std::uint8_t*>(origin->data());
+    const auto parsed = JsonDocument::parse(ByteView(text, origin->size(), 0), Limits{});
+    if (!parsed) fail_at(node, fmt::format("has a `from_node` that is no JSON: {}", parsed.error().detail));
   }
 
   void read_ranges(Json program) {

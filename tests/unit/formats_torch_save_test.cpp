@@ -171,8 +171,9 @@ TEST_CASE("a function that torch does not have builds no tensor, which is a gap"
   CHECK(artifact.gaps[0].what == "tensors that `torch._utils._rebuild_tensor_v9` builds");
 }
 
-TEST_CASE("a dict that a call made cannot be called") {
+TEST_CASE("a dict that a call made cannot be called, and is no key") {
   const std::string made = call("collections", "OrderedDict", {});
+  CHECK(has_fault(read_bytes(archive(dict({made, none()})).build()), ErrorCode::kPickleBadTarget));
   CHECK(has_fault(read_bytes(archive(made + ")R").build()), ErrorCode::kPickleBadTarget));
   // Of what a foreign function returns nothing is known.
   const std::string other = call("mine", "maker", {});

@@ -189,11 +189,11 @@ bool PickleMachine::extension(std::int64_t code) {
   return make(Object::Global{std::string(kExtensionModule), name_of_code}, id) && push(id);
 }
 
-/// What a call of a dict type made, which nobody can call.
-bool PickleMachine::is_dict_instance(ObjectId id) {
-  const Object::Call* made = object<Object::Call>(id);
+/// What a call of a dict type made: nobody can call it, and it has no hash.
+bool PickleMachine::is_dict_instance(ObjectId id) const {
+  const Object::Call* made = tree_.as<Object::Call>(id);
   if (made == nullptr || made->how == Object::How::kChange) return false;
-  const Object::Global* type = object<Object::Global>(made->callable);
+  const Object::Global* type = tree_.as<Object::Global>(made->callable);
   return type != nullptr && is_dict_type(type->module, type->name);
 }
 
@@ -309,7 +309,7 @@ bool PickleMachine::append_to(ObjectId target, std::vector<ObjectId> values, boo
 /// again of each key would walk through a large tuple as often as it is a key. What only a call
 /// would make is taken for hashable.
 bool PickleMachine::is_hashable(ObjectId id) const {
-  return !has_no_hash(tree_, id) && !tuples_without_hash_.contains(id);
+  return !has_no_hash(tree_, id) && !is_dict_instance(id) && !tuples_without_hash_.contains(id);
 }
 
 bool PickleMachine::push_tuple(std::vector<ObjectId> items) {

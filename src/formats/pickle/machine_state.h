@@ -246,7 +246,7 @@ class PickleMachine {
   bool note_change(ObjectId target, Object::Call change);
   bool append_to(ObjectId target, std::vector<ObjectId> values, bool to_set);
   [[nodiscard]] bool is_hashable(ObjectId id) const;
-  bool is_dict_instance(ObjectId id);
+  [[nodiscard]] bool is_dict_instance(ObjectId id) const;
   bool push_tuple(std::vector<ObjectId> items);
   bool keys_are_hashable(const std::vector<std::pair<ObjectId, ObjectId>>& items);
   bool make_dict(std::vector<std::pair<ObjectId, ObjectId>> items);
