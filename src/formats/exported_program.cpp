@@ -264,6 +264,7 @@ class ExportedReader {
 
   /// The oldest names end in .json, though what they hold is no JSON. torch 2.1 had no constants.
   void read_older_tensors(ExportedTensors& tensors) {
+    const bool needs_all = is_of_last_schema();
     if (const auto file = top_member({"serialized_state_dict.pt", "serialized_state_dict.json"})) {
       tensors.read_weights(nested_.load(*file), zip_.members[*file].name);
     } else {
@@ -272,10 +273,10 @@ class ExportedReader {
     }
     if (const auto file = top_member({"serialized_constants.pt", "serialized_constants.json"})) {
       tensors.read_constants(nested_.load(*file), zip_.members[*file].name);
-    } else if (is_of_last_schema()) {
+    } else if (needs_all) {
       add_missing("serialized_constants.pt");
     }
-    if (is_of_last_schema() && !top_member({"serialized_example_inputs.pt"})) {
+    if (needs_all && !top_member({"serialized_example_inputs.pt"})) {
       add_missing("serialized_example_inputs.pt");
     }
   }

@@ -9,12 +9,8 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
-#include <utility>
 
-#include "formats/fault_list.h"
 #include "formats/loaders/missing_names.h"
-#include "model/object.h"
 
 namespace torchvet {
 namespace {
@@ -83,20 +79,6 @@ std::optional<std::string> PackageModules::why_missing(std::string_view module,
     return fmt::format("a package takes `{}` for one name, and `{}` has none of that", name, module);
   }
   return place == Place::kOutside ? torchvet::why_missing(module, name) : std::nullopt;
-}
-
-void check_package_imports(const PackageModules& modules, Artifact& artifact) {
-  for (const PickleProgram& pickle : artifact.pickles) {
-    FaultList faults(artifact, pickle.name);
-    std::set<std::pair<std::string_view, std::string_view>> seen;
-    for (const PickleProgram::Import& import : pickle.imports) {
-      if (import.computed || import.module == kExtensionModule) continue;
-      if (!seen.emplace(import.module, import.name).second) continue;
-      if (std::optional<std::string> why = modules.why_missing(import.module, import.name)) {
-        faults.add_contradiction(ErrorCode::kPickleBadName, import.where.offset, std::move(*why));
-      }
-    }
-  }
 }
 
 }  // namespace torchvet

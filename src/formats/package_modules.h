@@ -5,8 +5,6 @@
 #include <string_view>
 #include <vector>
 
-#include "model/artifact.h"
-
 namespace torchvet {
 
 /// The modules that the importer of a package of torch.package finds: those whose sources are in the
@@ -33,8 +31,5 @@ class PackageModules {
   std::vector<std::string> externs_;
   std::vector<std::string_view> members_;
 };
-
-/// A fault (kPickleBadName) at each name that the pickles import and the importer does not find.
-void check_package_imports(const PackageModules& modules, Artifact& artifact);
 
 }  // namespace torchvet

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "formats/archive.h"
+#include "formats/loaders/missing_names.h"
 #include "formats/package_modules.h"
 #include "formats/pickle/arguments.h"
 #include "formats/pickle/machine.h"
@@ -134,7 +135,12 @@ void PackageReader::check_modules() {
         {ErrorCode::kArchiveRefused, 0,
          "`" + *module + "` is listed as one from outside, and is a folder of the package"});
   }
-  check_package_imports(modules_, artifact_);
+  const auto why_missing = [this](std::string_view module, std::string_view name) {
+    return modules_.why_missing(module, name);
+  };
+  for (const PickleProgram& pickle : artifact_.pickles) {
+    check_imports_of(pickle, why_missing, artifact_);
+  }
 }
 
 void PackageReader::look_at(MemberId id) {
@@ -264,12 +270,7 @@ void read_torch_package(const std::shared_ptr<Source>& source, const ReadOptions
   const ByteView file = source->bytes();
   const std::optional<ZipDirectory> zip = open_archive(*source, options, artifact);
   if (!zip) return;
-  if (!version_record(*zip)) {
-    artifact.add_fault("", {ErrorCode::kZipMemberMissing, 0, "the archive has no member version"});
-  }
-  for (const Fault& fault : refused_records(file, *zip, options.limits)) {
-    artifact.add_contradiction(fault.member, fault.error);
-  }
+  check_records(file, *zip, options.limits, artifact);
   PackageReader(file, *zip, options.limits, artifact).read();
 }
 

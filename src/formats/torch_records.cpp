@@ -133,6 +133,16 @@ std::vector<Fault> refused_records(ByteView archive, const ZipDirectory& zip,
   return faults;
 }
 
+void check_records(ByteView archive, const ZipDirectory& zip, const Limits& limits,
+                   Artifact& artifact) {
+  if (!version_record(zip)) {
+    artifact.add_fault("", {ErrorCode::kZipMemberMissing, 0, "the archive has no member version"});
+  }
+  for (const Fault& fault : refused_records(archive, zip, limits)) {
+    artifact.add_contradiction(fault.member, fault.error);
+  }
+}
+
 Result<bool> is_big_endian(ByteView archive, const ZipDirectory& zip, const Limits& limits) {
   const std::optional<MemberId> id = find_member(zip, "byteorder");
   if (!id) return false;

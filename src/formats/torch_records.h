@@ -7,7 +7,7 @@
 #include "core/bytes.h"
 #include "core/limits.h"
 #include "formats/zip.h"
-#include "model/gap.h"
+#include "model/artifact.h"
 
 namespace torchvet {
 
@@ -47,6 +47,10 @@ inline constexpr std::uint64_t kOldestArchiveVersion = 1, kNewestArchiveVersion 
 /// `torch.jit.load` minds the version only.
 [[nodiscard]] std::vector<Fault> refused_records(ByteView archive, const ZipDirectory& zip,
                                                  const Limits& limits);
+
+/// Adds those faults to the artifact, and, where there is no version, a fault and a gap.
+void check_records(ByteView archive, const ZipDirectory& zip, const Limits& limits,
+                   Artifact& artifact);
 
 /// Whether the numbers of the storages are big-endian, as the record `byteorder` says; without it they
 /// are little-endian.

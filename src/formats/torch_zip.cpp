@@ -53,12 +53,7 @@ void read_torch_zip(const std::shared_ptr<Source>& source, const ReadOptions& op
   const ByteView file = source->bytes();
   const std::optional<ZipDirectory> zip = open_archive(*source, options, artifact);
   if (!zip) return;
-  if (!version_record(*zip)) {
-    artifact.add_fault("", {ErrorCode::kZipMemberMissing, 0, "the archive has no member version"});
-  }
-  for (const Fault& fault : refused_records(file, *zip, options.limits)) {
-    artifact.add_contradiction(fault.member, fault.error);
-  }
+  check_records(file, *zip, options.limits, artifact);
   if (find_member(*zip, kBytecodeMember)) {
     // The lite interpreter needs no constants.pkl; torch.load takes the file for one of torch.save.
     artifact.add_gap(zip->prefix + std::string(kBytecodeMember),

@@ -82,21 +82,24 @@ std::optional<std::string> why_missing_in_script(std::string_view module, std::s
   return fmt::format("torch.jit.load has nothing that is called `{}.{}`", module, name);
 }
 
+void check_imports_of(const PickleProgram& pickle, const WhyMissing& why_missing,
+                      Artifact& artifact) {
+  FaultList faults(artifact, pickle.name);
+  std::set<std::pair<std::string_view, std::string_view>> seen;
+  for (const PickleProgram::Import& import : pickle.imports) {
+    if (import.computed || import.module == kExtensionModule) continue;
+    if (!seen.emplace(import.module, import.name).second) continue;
+    if (std::optional<std::string> why = why_missing(import.module, import.name)) {
+      faults.add_contradiction(ErrorCode::kPickleBadName, import.where.offset, std::move(*why));
+    }
+  }
+}
+
 void check_imported_names(Artifact& artifact) {
   const bool script = artifact.format == Format::kTorchScript;
   for (const PickleProgram& pickle : artifact.pickles) {
     if (script && !is_read_with_program(pickle.name)) continue;
-    FaultList faults(artifact, pickle.name);
-    std::set<std::pair<std::string_view, std::string_view>> seen;
-    for (const PickleProgram::Import& import : pickle.imports) {
-      if (import.computed || import.module == kExtensionModule) continue;
-      if (!seen.emplace(import.module, import.name).second) continue;
-      if (std::optional<std::string> why = script
-                                               ? why_missing_in_script(import.module, import.name)
-                                               : why_missing(import.module, import.name)) {
-        faults.add_contradiction(ErrorCode::kPickleBadName, import.where.offset, std::move(*why));
-      }
-    }
+    check_imports_of(pickle, script ? why_missing_in_script : why_missing, artifact);
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,8 +19,16 @@ namespace torchvet {
 [[nodiscard]] std::optional<std::string> why_missing_in_script(std::string_view module,
                                                                std::string_view name);
 
-/// A fault at each name that the pickles of the artifact import and that cannot be there: the file
-/// was damaged or edited.
+/// Why a name of a module cannot be imported; nothing when it may be there.
+using WhyMissing =
+    std::function<std::optional<std::string>(std::string_view module, std::string_view name)>;
+
+/// A fault (kPickleBadName) at each name that a pickle imports and that cannot be there, each name once.
+void check_imports_of(const PickleProgram& pickle, const WhyMissing& why_missing,
+                      Artifact& artifact);
+
+/// The same of all pickles of an artifact that is no package of torch.package: the file was damaged or
+/// edited.
 void check_imported_names(Artifact& artifact);
 
 }  // namespace torchvet
