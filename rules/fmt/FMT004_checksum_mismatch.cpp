@@ -12,12 +12,13 @@ namespace {
 constexpr std::string_view kDoc = R"md(
 ## What it does
 Computes the checksum (CRC-32) of the members of an archive and compares it with the one that the directory
-records: of pickles, programs and small records always, of all members with `--digest`. A compressed member
+records: of pickles, programs and small records always, also of the parts of a program before torch 2.8, of all
+members with `--digest`. A compressed member
 that does not inflate to exactly the size that the directory records is reported too, as is one with bytes behind
 the end of its stream; compressed numbers are inflated when a rule looks at them.
 
 ## Why it matters
-No loader of torch looks at checksums. A byte that changed on disk or on the way is a wrong number in a
+No loader of torch looks at checksums, but for programs before torch 2.8, whose archive Python reads. A byte that changed on disk or on the way is a wrong number in a
 weight, a wrong letter in a program, without any error. Of compressed numbers that are cut off torch loads what is
 there, and behind it whatever lay in memory. A member that was edited by hand shows in the same
 way.

@@ -2,7 +2,9 @@
 
 #include <array>
 #include <string>
+#include <utility>
 
+#include "model/pickle_reports.h"
 #include "rule/fault_finding.h"
 #include "rule/rule.h"
 
@@ -14,8 +16,9 @@ constexpr std::string_view kDoc = R"md(
 Reports an archive that torch's reader refuses before it builds anything: a member that lies in another folder
 than the first one, a name that is no UTF-8, a version that is no number or that no torch up to 2.13 reads, an
 id of the contents that is no UTF-8, and a `.pt2` whose records `archive_format` and `archive_version` do not
-hold exactly `pt2` and `0`. Also a pickle of a TorchScript program with an opcode that LibTorch's own unpickler
-does not know, such as a second PROTO, or with more than one value at its end. Of a tar archive, which torch.save
+hold exactly `pt2` and `0`. Also a pickle of a TorchScript program that LibTorch's own unpickler refuses: an opcode
+that it does not know, such as a second PROTO, more than one value at the end, an object without an attribute that
+the code of its class declares, a class without code, another thing where a module should be. Of a tar archive, which torch.save
 wrote before 0.1.10: a part that is missing, and a header that belongs to no member. Of a package of torch.package:
 a list of modules from outside (`.data/extern_modules`) that is missing, is no UTF-8, or names a folder of the package.
 
@@ -44,9 +47,20 @@ Measured with torch 2.13: torch.load, torch.jit.load, torch.export.load and torc
 constexpr std::array kCodes = {ErrorCode::kArchiveRefused, ErrorCode::kTarBadHeader};
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
-  return findings_of_faults(artifact, kCodes, [](const std::string& member, const Fault&) {
-    return fmt::format("torch refuses the archive because of `{}`", member);
-  });
+  std::vector<Finding> findings =
+      findings_of_faults(artifact, kCodes, [](const std::string& member, const Fault&) {
+        return fmt::format("torch refuses the archive because of `{}`", member);
+      });
+  if (const LoaderPrediction* said = refused_by_script_loader(artifact)) {
+    Finding finding;
+    finding.where.member = said->where->member;
+    finding.where.bytes = ByteRange{said->where->offset, 0};
+    finding.message = fmt::format("torch refuses the archive because of `{}`", said->where->member);
+    finding.evidence.push_back({"pickle", "torch.jit.load says: " + said->error});
+    if (!said->where->cause.empty()) finding.evidence.push_back({"pickle", said->where->cause});
+    findings.push_back(std::move(finding));
+  }
+  return findings;
 }
 
 }  // namespace
@@ -60,10 +74,11 @@ extern constexpr Rule FMT021 = define_rule({
     .since = "0.1.0",
     .severity = Severity::kError,
     .confidence = Confidence::kHigh,
-    .needs = Needs::kStructure,
+    .needs = Needs::kLoaders,
     .doc = kDoc,
     .faults = kCodes,
     .check = check,
+    .loader = kScriptLoader,
 });
 
 }  // namespace torchvet::rules

@@ -31,6 +31,8 @@ bool is_read_anyway(std::string_view name) {
       "/version",         "/byteorder",     "/archive_format",
       "/.format_version", "/.data/version", "/.storage_alignment"};
   static constexpr std::array<std::string_view, 3> kEndings = {".pkl", ".py", ".json"};
+  // Of a program before torch 2.8, whose members Python reads, which compares their checksums.
+  if (name == "version" || (name.starts_with("serialized_") && name.ends_with(".pt"))) return true;
   const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
   return ends(".debug_pkl") || std::any_of(kEndings.begin(), kEndings.end(), ends) ||
          std::any_of(kRecords.begin(), kRecords.end(), ends);

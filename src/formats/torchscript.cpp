@@ -21,7 +21,6 @@
 #include "formats/archive.h"
 #include "formats/debug_pkl.h"
 #include "formats/pickle/machine.h"
-#include "formats/pickle/opcodes.h"
 #include "formats/pickle/torch_objects.h"
 #include "formats/reader.h"
 #include "formats/torchscript_classes.h"
@@ -154,7 +153,7 @@ class ScriptReader {
       code.name = member.name.substr(folder.size());
       code.text = std::string(text->text());
       if (options_.graphs) code.map = read_map(code.name);
-      add_classes(code, classes);
+      add_script_classes(code.name, code.text, classes);
       script().code.push_back(std::move(code));
     }
     if (script().code.empty() && !holds_bytecode()) {
@@ -172,14 +171,6 @@ class ScriptReader {
     if (map) return std::move(*map);
     artifact_.add_fault(zip_.members[*id].name, map.error());
     return {};
-  }
-
-  static void add_classes(const CodeFile& code, ScriptClasses& classes) {
-    std::string qualifier = code.name.substr(0, code.name.size() - std::string_view(".py").size());
-    std::replace(qualifier.begin(), qualifier.end(), '/', '.');
-    for (auto& [name, type] : read_script_classes(code.text)) {
-      classes.insert_or_assign(qualifier + "." + name, std::move(type));
-    }
   }
 
   /// Runs one pickle and resolves its tensors. kNoObject when it is missing or broken.
@@ -203,7 +194,6 @@ class ScriptReader {
     } else {
       artifact_.add_fault(program.name, run.error());
     }
-    if (run && (name == "data.pkl" || name == "constants.pkl")) compare_unpicklers(*bytes, program);
     const ObjectId root = program.root;
     open_typed_lists(first);
     ZipStorages storages(file_, zip_,
@@ -214,24 +204,6 @@ class ScriptReader {
         [&storages](const StorageRequest& request) { return storages.resolve(request); },
         options_.limits);
     return run ? root : kNoObject;
-  }
-
-  /// torch.jit.load reads these pickles with an unpickler of its own, which knows fewer opcodes than
-  /// Python's, and minds what is left over.
-  void compare_unpicklers(ByteView bytes, const PickleProgram& program) {
-    if (program.foreign_to_script) {
-      const std::uint8_t opcode = bytes[*program.foreign_to_script - bytes.offset()];
-      artifact_.add_contradiction(
-          program.name, {ErrorCode::kArchiveRefused, *program.foreign_to_script,
-                         "torch.jit.load reads no pickle with " + std::string(opcode_name(opcode)) +
-                             " at byte " + std::to_string(*program.foreign_to_script)});
-    } else if (program.left_on_stack > 0) {
-      artifact_.add_contradiction(
-          program.name,
-          {ErrorCode::kArchiveRefused, program.where.offset,
-           "the pickle leaves " + std::to_string(program.left_on_stack + 1) +
-               " values where torch.jit.load wants one"});
-    }
   }
 
   /// TorchScript writes a list as `build_intlist([1, 2])` and a dict as `restore_type_tag({...},

@@ -25,6 +25,13 @@ enum class LoadProblem : std::uint8_t {
   kTar,          ///< the file is a tar, as torch wrote before 0.1.10
 };
 
+/// An opcode of a pickle.
+struct PicklePlace {
+  std::string member;        ///< that holds the pickle
+  std::uint64_t offset = 0;  ///< in the file; of an inflated member, in its contents
+  std::string cause;         ///< what is wrong there, where the exception does not name it
+};
+
 /// What one loader would do with the file.
 struct LoaderPrediction {
   std::string loader;         ///< as one writes it: "torch.load(weights_only=True)"
@@ -32,6 +39,7 @@ struct LoaderPrediction {
   std::string error;          ///< the exception and the stable part of its text
   std::string remedy;         ///< what would make it load; empty when nothing is known
   LoadProblem problem = LoadProblem::kOther;  ///< when it fails
+  std::optional<PicklePlace> where;           ///< when it fails, at which opcode: of torch.jit.load
   /// Every name of the file that weights_only=True does not allow, as `shown_name` spells them,
   /// sorted: when `problem` is one of a name, or of a device that is met before the name; and of the
   /// pickles that torch.export.load loads.
@@ -40,6 +48,7 @@ struct LoaderPrediction {
 
 /// Loaders that rules ask for.
 inline constexpr std::string_view kWeightsOnlyLoader = "torch.load(weights_only=True)";
+inline constexpr std::string_view kScriptLoader = "torch.jit.load";
 inline constexpr std::string_view kPickleLoader = "torch::pickle_load";
 inline constexpr std::string_view kExportLoader = "torch.export.load";
 

@@ -34,10 +34,6 @@ struct PickleProgram {
   std::uint64_t opcodes = 0;
   std::uint64_t highest_put = 0;     ///< the highest number under which a PUT stores a value
   std::uint64_t trailing_bytes = 0;  ///< after STOP, where nothing should follow (the reader knows)
-  /// LibTorch has an unpickler of its own, for programs: the place of the first opcode that it does
-  /// not read there, though Python's does. After the end, and it wants to find the result alone.
-  std::optional<std::uint64_t> foreign_to_script;
-  std::uint64_t left_on_stack = 0;  ///< values below the result when the pickle stops
   ObjectId root = kNoObject;
   std::vector<Import> imports;
   std::deque<Call> calls;  ///< there may be millions, and none moves when one is added

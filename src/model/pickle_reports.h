@@ -10,6 +10,10 @@
 // weights_only=True and full of unknown names at once; what is said then is the worst of it, once.
 namespace torchvet {
 
+/// Whether the fault is that an archive is not laid out as torch does it, so that a member lies
+/// elsewhere: all there is can be read.
+[[nodiscard]] bool is_of_layout(const Fault& fault);
+
 /// Whether the module is one that PKL004 reports: pickled itself, and not as a part of another.
 [[nodiscard]] bool is_pickled_whole(const Module& module);
 
@@ -23,6 +27,10 @@ namespace torchvet {
 /// of what the pickle asks for, and no other rule has a worse thing to say of that; else null. A
 /// pickle that is damaged is not refused for what it asks.
 [[nodiscard]] const LoaderPrediction* refused_by_weights_only(const Artifact& artifact);
+
+/// What is predicted of torch.jit.load when it refuses a program because of what its pickles ask for,
+/// with the place; else null. A pickle that is damaged is not refused for what it asks.
+[[nodiscard]] const LoaderPrediction* refused_by_script_loader(const Artifact& artifact);
 
 /// The name as torch's messages and its list of allowed names spell it: "argparse.Namespace", and
 /// "set" of a builtin.

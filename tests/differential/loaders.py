@@ -29,20 +29,19 @@ import os
 import pathlib
 import random
 import re
-import struct
 import subprocess
 import sys
 import tempfile
-import zipfile
 
+import loader_archives
 import loader_process
 
 RESTRICTED = "torch.load(weights_only=True)"
 MAPPED = "torch.load(mmap=True)"
 # Of the made files, by loader.
-UNDECIDED = {RESTRICTED: 0, MAPPED: 0, "torch.load(weights_only=False)": 72, "torch.jit.load": 2,
+UNDECIDED = {RESTRICTED: 0, MAPPED: 0, "torch.load(weights_only=False)": 70, "torch.jit.load": 2,
              "torch.export.load": 2, "safetensors": 0, "torch.distributed.checkpoint": 0}
-OF_CPP = {"torch::load": 4, "torch::pickle_load": 4}
+OF_CPP = {"torch::load": 5, "torch::pickle_load": 4}
 INTO_WHAT = "it depends on what the program is loaded into"
 EXECUTES = {"torch.load(weights_only=False)", "torch.export.load", "torch.distributed.checkpoint"}
 RANDOM_UNDECIDED = 4
@@ -253,59 +252,6 @@ def save_objects(folder: pathlib.Path) -> None:
     torch.export.save(torch.export.export(net, (torch.ones(1, 2),)), folder / "exported.pt2")
 
 
-def edited(path: pathlib.Path, to: pathlib.Path, edit) -> None:
-    """The archive with what `edit` makes of each name and content: pairs of them."""
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(to, "w") as new:
-        for name in old.namelist():
-            for changed, content in edit(name, old.read(name)):
-                new.writestr(changed, content)
-
-
-def location_changed(location: str):
-    def edit(name: str, content: bytes):
-        old = b"X\x03\x00\x00\x00cpu"
-        new = b"X" + struct.pack("<I", len(location)) + location.encode()
-        return [(name, content.replace(old, new) if name.endswith("data.pkl") else content)]
-
-    return edit
-
-
-def make_archives(folder: pathlib.Path) -> None:
-    sound = folder / "tensor.pt"
-
-    def drop(ending: str):
-        return lambda name, content: [] if name.endswith(ending) else [(name, content)]
-
-    def replace(ending: str, by: bytes):
-        return lambda name, content: [(name, by if name.endswith(ending) else content)]
-
-    edits = {
-        "no_pickle": drop("data.pkl"), "no_version": drop("version"), "no_storage": drop("data/0"),
-        "no_byteorder": drop("byteorder"), "version_3": replace("version", b"3\n"),
-        "version_10": replace("version", b"10\n"), "version_11": replace("version", b"11\n"),
-        "version_text": replace("version", b"abc\n"), "version_0": replace("version", b"0\n"),
-        "byteorder_wrong": replace("byteorder", b"middle"), "byteorder_big": replace("byteorder", b"big"),
-        "byteorder_no_text": replace("byteorder", b"\xff"), "alignment_text": replace(".storage_alignment", b"abc"),
-        "alignment_spaces": replace(".storage_alignment", b" 6_4 "), "id_no_text":
-        replace(".data/serialization_id", b"\xff"), "short": replace("data/0", b"\0" * 12),
-        "long": replace("data/0", b"\0" * 20), "empty_storage": replace("data/0", b""),
-        "flat": lambda name, content: [(name.rpartition("/")[2], content)],
-        "renamed": lambda name, content: [("other/" + name.partition("/")[2], content)],
-        "upper_case": lambda name, content: [(name.replace("data.pkl", "DATA.PKL"), content)],
-        "constants": lambda name, content: [(name, content)] + [("tensor/constants.pkl", b"")]
-        * (name == "tensor/version"),
-    }
-    for location in ("cuda", "cuda:0", "cuda:1", "xpu:0", "mtia:0", "hpu", "privateuseone:0", "mps",
-                     "mps:0", "npu:0", "xla:0", "cpu:0", "", "CUDA:0", "foo", "meta"):
-        edits["location_" + location.replace(":", "_")] = location_changed(location)
-    for name, edit in edits.items():
-        edited(sound, folder / f"archive_{name}.pt", edit)
-    with zipfile.ZipFile(sound) as old, zipfile.ZipFile(folder / "archive_apple.pt", "w") as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name))
-        new.writestr("__MACOSX/._data.pkl", b"")
-
-
 def make_others(folder: pathlib.Path) -> None:
     import numpy
     import pickle
@@ -398,7 +344,8 @@ def main() -> int:
         for part in (made, drawn, drawn_for_cpp):
             part.mkdir(parents=True, exist_ok=True)
         save_objects(made)
-        make_archives(made)
+        loader_archives.make_archives(made)
+        loader_archives.make_programs(made)
         make_others(made)
         for where, drawer in ((drawn, loader_pickles.Drawer(random.Random(options.seed))),
                               (drawn_for_cpp, loader_pickles.LibtorchDrawer(random.Random(options.seed)))):

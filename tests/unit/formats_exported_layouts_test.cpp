@@ -80,6 +80,19 @@ Names calling(const Artifact& artifact) {
 
 // --- The layout of torch before 2.8 -------------------------------------------------------------
 
+TEST_CASE("Python compares the checksums of all that it reads of the older layout") {
+  for (const std::string_view name : {"version", "serialized_constants.pt", "serialized_state_dict.pt"}) {
+    ZipBuilder zip = members_of({});
+    for (auto& item : zip.items) {
+      if (item.name == name) item.crc32 = 1;
+    }
+    const Artifact artifact = read_zip(zip);
+    REQUIRE(artifact.faults.size() == 1);
+    CHECK(artifact.faults[0].error.code == ErrorCode::kZipChecksum);
+    CHECK(artifact.faults[0].member == name);
+  }
+}
+
 TEST_CASE("A program of the older layout has the same tensors and graph") {
   const Artifact artifact = read_older({});
   CHECK(artifact.format == Format::kExportedProgram);

@@ -111,6 +111,44 @@ TEST_CASE("The class text tells parameters from buffers") {
   CHECK_FALSE(classes.at("B").is_module);
 }
 
+TEST_CASE("The class text tells which attributes an object has, and whether it pickles itself") {
+  ScriptClasses classes;
+  add_script_classes("__torch__/net/layers.py", R"(class List(Module):
+  __parameters__ = []
+  __buffers__ = []
+  training : bool
+  size : Final[int] = 3
+  __annotations__ = []
+  __annotations__["0"] = __torch__.net.layers.Packed
+  __annotations__["1"] = Final[str]
+  def forward(self: __torch__.net.layers.List, x: Tensor) -> Tensor:
+    y : Tensor = x
+    return x
+class Packed:
+  bits : Dict[str, List[int]]
+  def __getstate__(self: __torch__.net.layers.Packed) -> int:
+    return 3
+  def __setstate__(self: __torch__.net.layers.Packed, state: int) -> NoneType:
+    return None
+class Colour(Enum):
+  red = 1
+)", classes);
+  REQUIRE(classes.size() == 3);
+  const ScriptClass& list = classes.at("__torch__.net.layers.List");
+  REQUIRE(list.attributes.size() == 2);
+  CHECK(list.attributes[0].name == "training");
+  CHECK(list.attributes[0].type == "bool");
+  CHECK(list.attributes[1].name == "0");
+  CHECK(list.attributes[1].type == "__torch__.net.layers.Packed");
+  CHECK_FALSE(list.pickles_itself());
+  const ScriptClass& packed = classes.at("__torch__.net.layers.Packed");
+  REQUIRE(packed.attributes.size() == 1);
+  CHECK(packed.attributes[0].type == "Dict[str, List[int]]");
+  CHECK(packed.pickles_itself());
+  CHECK(packed.base.empty());
+  CHECK(classes.at("__torch__.net.layers.Colour").base == "Enum");
+}
+
 TEST_CASE("Class names lose what TorchScript adds") {
   CHECK(python_class_name("__torch__.torch.nn.modules.linear.___torch_mangle_4.Linear") ==
         "torch.nn.modules.linear.Linear");

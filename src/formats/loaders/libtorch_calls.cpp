@@ -83,6 +83,10 @@ std::string_view LibtorchUnpickler::name_of(Kind kind) {
       return "Tensor";
     case Kind::kDevice:
       return "Device";
+    case Kind::kObject:
+      return "Object";
+    case Kind::kEnum:
+      return "Enum";
   }
   return "None";
 }
@@ -130,8 +134,8 @@ std::optional<std::vector<std::int64_t>> LibtorchUnpickler::integers(Id tuple) {
 
 // ---- names -----------------------------------------------------------------------------------
 
-void LibtorchUnpickler::push_function(Function function) {
-  functions_.push_back(function);
+void LibtorchUnpickler::push_function(Callee callee) {
+  functions_.push_back(callee);
   push(of(Kind::kInt, static_cast<std::int64_t>(functions_.size() - 1)));
 }
 
@@ -160,7 +164,7 @@ void LibtorchUnpickler::push_global(std::string_view module, std::string_view na
     names_to_skip_ = 1;
     if (module == "torch" && name == "Tensor") {
       names_to_skip_ = 0;
-      return push_function(Function::kRebuildTensor);
+      return push_function({Function::kRebuildTensor});
     }
   } else if (names_to_skip_ == 1) {  // the class of the tensor, whatever it is
     names_to_skip_ = 0;
@@ -168,7 +172,7 @@ void LibtorchUnpickler::push_global(std::string_view module, std::string_view na
   }
   if (const auto function = libtorch_function(module, name)) {
     if (*function == Function::kRebuildFromType) names_to_skip_ = 2;
-    return push_function(*function);
+    return push_function({*function});
   }
   if (module == "__main__") return fail(about_name("Unknown pickler class id", name));
   if (module == "torch.jit._pickle") return fail(about_name("Unknown pickler class id ", name));
@@ -178,7 +182,36 @@ void LibtorchUnpickler::push_global(std::string_view module, std::string_view na
     }
     return;
   }
+  if (reading_.classes != nullptr) return push_class(module, name);
   fail(about_name("Unpickler found unknown type ", fmt::format("{}.{}", module, name)));
+}
+
+void LibtorchUnpickler::push_class(std::string_view module, std::string_view name) {
+  const std::string qualified = fmt::format("{}.{}", module, name);
+  constexpr std::string_view kOfCpp = "__torch__.torch.classes.";
+  constexpr std::array<std::string_view, 5> kOfTorch = {"quantized", "rnn", "xnnpack", "sparse",
+                                                        "mkldnn"};
+  if (module.starts_with(kOfCpp)) {
+    const std::string_view library = module.substr(kOfCpp.size());
+    if (std::find(kOfTorch.begin(), kOfTorch.end(), library) == kOfTorch.end()) {
+      return leave(about_name("it needs the library that registers `", library, "`"));
+    }
+    return push_function({Function::kMakeObject});  // which reads its state itself
+  }
+  const auto known = reading_.classes->find(qualified);
+  if (reading_.classes->empty()) {
+    leave("the code of the program could not be read");
+  } else if (known == reading_.classes->end()) {
+    end_ = LoadOutcome::fails("torch::jit::ErrorReport",
+                              about_name("Unknown type name '", qualified, "'"),
+                              LoadProblem::kConstruct);
+  } else if (known->second.base == "Enum") {
+    push_function({Function::kMakeEnum});
+  } else if (known->second.is_module || known->second.base.empty()) {
+    push_function({Function::kMakeObject, &known->second, known->first});
+  } else {
+    leave("an object of a class that has none");
+  }
 }
 
 // ---- what they do ----------------------------------------------------------------------------
@@ -189,7 +222,7 @@ void LibtorchUnpickler::call(std::uint64_t index) {
 }
 
 void LibtorchUnpickler::run_function(std::uint64_t index) {
-  switch (functions_[index]) {
+  switch (functions_[index].function) {
     case Function::kTensorOfTable:
       return fail("Pickler tried to write a tensor but had no tensor table to write to");
     case Function::kIntList:
@@ -230,6 +263,11 @@ void LibtorchUnpickler::run_function(std::uint64_t index) {
       return leave("how LibTorch makes a sparse tensor is not followed");
     case Function::kRemoteReference:
       return leave("a reference to another process is not followed");
+    case Function::kMakeObject:
+      return make_object(functions_[index]);
+    case Function::kMakeEnum:
+      (void)pop();
+      return push(of(Kind::kEnum));
   }
 }
 

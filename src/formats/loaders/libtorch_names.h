@@ -25,6 +25,8 @@ enum class LibtorchFunction : std::uint8_t {
   kOrderedDict,
   kDevice,
   kRemoteReference,
+  kMakeObject,  ///< of a class of the program
+  kMakeEnum,
 };
 
 /// The function that LibTorch's unpickler finds under a name; nothing when it has none, as for the

@@ -100,7 +100,7 @@ void LibtorchUnpickler::persistent() {
   const auto dtype = dtype_from_scalar_type(*type);
   if (!dtype) return leave("a storage has an element type that is not followed");
   if (*count < 0) return fail("Numel can not be negative");
-  if (*count > 0) end_ = refusal_of_record_(values_[key].text);
+  if (*count > 0) end_ = reading_.refusal_of_record(values_[key].text);
   if (end_) return;
   const auto bytes = checked_mul(static_cast<std::uint64_t>(*count), item_size(*dtype));
   if (!bytes || *bytes > INT64_MAX) return leave("the size of a storage overflows");
@@ -186,7 +186,7 @@ void LibtorchUnpickler::rebuild_tensor(bool quantized) {
   if (!expect(flag, Kind::kBool)) return;
   const std::string refusal = refusal_of_view(*offset, *size, *stride, item_size(dtype),
                                               static_cast<std::uint64_t>(values_[storage].number));
-  if (!refusal.empty()) return fail(refusal);
+  if (!refusal.empty()) return fail(refusal, LoadProblem::kOther);
   if (!may_require_gradients(flag, dtype)) return;
   const bool has_metadata = !quantized && values_[tuple].items.size() == 7;
   if (has_metadata && !set_metadata(values_[tuple].items[6], dtype)) return;
@@ -235,7 +235,7 @@ void LibtorchUnpickler::rebuild_from_type(std::uint64_t index) {
   if (!expect(arguments, Kind::kTuple)) return;
   const Id state = element(tuple, 3);
   if (!expect(state, Kind::kGenericDict)) return;
-  if (index + 1 >= functions_.size() || functions_[index + 1] == Function::kRebuildFromType) {
+  if (index + 1 >= functions_.size() || functions_[index + 1].function == Function::kRebuildFromType) {
     return leave("what rebuilds a tensor is not followed");
   }
   stack_.push_back(arguments);

@@ -1,7 +1,8 @@
 // The stream and the stack of LibTorch's unpickler.
 //
-// It reads protocol 2 alone and has no classes: a name that it knows becomes a number, the place of
-// a function in a list, and that number lies on the stack as any other number does. So NEWOBJ has
+// It reads protocol 2 alone and has no classes but those of a program: a name that it knows becomes a
+// number, the place of a function in a list, and that number lies on the stack as any other number
+// does. So NEWOBJ has
 // nothing to make and only drops the arguments; REDUCE and BUILD are one opcode, which takes the
 // number below the top and calls what stands there. collections.OrderedDict is a function that
 // gives None: items that are then set in it, as in every state_dict, end the load.
@@ -22,8 +23,6 @@ namespace {
 
 constexpr std::uint64_t kBuffer = 256;
 constexpr std::string_view kCutOff = "Unexpected end of pickler archive.";
-/// LibTorch takes a container apart by recursion, and dies where that is too deep.
-constexpr std::uint32_t kDeepest = 5'000;
 
 bool may_stand_in_name(char c) {
   return c == '_' || c == '.' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
@@ -40,8 +39,8 @@ std::string unknown_opcode(std::uint8_t code) {
 }  // namespace
 
 LibtorchUnpickler::LibtorchUnpickler(ByteView bytes, const Limits& limits,
-                                     RefusalOfRecord refusal_of_record)
-    : bytes_(bytes), limits_(limits), refusal_of_record_(std::move(refusal_of_record)), budget_(bytes.size()) {
+                                     LibtorchReading reading)
+    : bytes_(bytes), limits_(limits), reading_(std::move(reading)), budget_(bytes.size()) {
   values_.emplace_back();  // None; and what a failed step gives
 }
 
@@ -99,13 +98,14 @@ std::string_view LibtorchUnpickler::read_string(std::uint64_t length) {
   return taken;
 }
 
-/// Up to the newline. What lies in a buffer without one has to look like a name.
+/// Up to the newline. What lies in a buffer without one has to look like a name. A buffer that the rest of
+/// the pickle does not fill still holds what it held before, which is searched for a newline, too.
 std::string_view LibtorchUnpickler::read_line() {
   if (end_) return {};
   const std::string_view rest = bytes_.text().substr(static_cast<std::size_t>(position_));
   const std::size_t newline = rest.find('\n');
   const std::uint64_t end = newline == rest.npos ? bytes_.size() : position_ + newline;
-  for (std::uint64_t at = position_; buffered_until_ <= end;) {
+  for (std::uint64_t at = position_; buffered_until_ <= end && buffered_until_ < bytes_.size();) {
     for (; at < buffered_until_; ++at) {
       const char c = rest[static_cast<std::size_t>(at - position_)];
       if (may_stand_in_name(c)) continue;
@@ -114,7 +114,6 @@ std::string_view LibtorchUnpickler::read_line() {
                        static_cast<std::uint8_t>(c)));
       return {};
     }
-    if (buffered_until_ == bytes_.size()) break;
     buffered_until_ = std::min<std::uint64_t>(buffered_until_ + kBuffer, bytes_.size());
   }
   if (newline == rest.npos) {
@@ -187,7 +186,7 @@ void LibtorchUnpickler::contain(Id container, Id item) {
   if (end_) return;
   const auto is_container = [](const Value& value) {
     return value.kind == Kind::kTuple || value.kind == Kind::kGenericList ||
-           value.kind == Kind::kGenericDict;
+           value.kind == Kind::kGenericDict || value.kind == Kind::kObject;
   };
   if (!is_container(values_[item])) return;
   if (values_[container].is_contained) {
@@ -270,6 +269,8 @@ void LibtorchUnpickler::set_items(Id dict, std::size_t start) {
       case Kind::kTuple:
       case Kind::kGenericList:
       case Kind::kGenericDict:
+      case Kind::kObject:
+      case Kind::kEnum:
         return fail(fmt::format("Can't hash IValues with tag '{}'", name_of(values_[key].kind)));
       default:
         break;
@@ -429,12 +430,14 @@ LoadOutcome LibtorchUnpickler::run() {
     fail("Only Pickle protocol 2 is supported", LoadProblem::kOpcode);
   }
   while (!end_) {
+    start_ = position_;
     const auto code = number(1);
     if (!code) break;
     if (*code == static_cast<std::uint8_t>(Opcode::kStop)) {
       if (stack_.size() != 1) {
         fail(fmt::format("Unpickler expected 1 element on the stack, but found {}", stack_.size()));
       }
+      if (!end_) check_root();
       if (!end_) end_ = LoadOutcome::opened();
     } else if (++opcodes_ > limits_.pickle_opcodes) {
       leave("the pickle has more opcodes than the limit pickle-opcodes");

@@ -13,22 +13,39 @@
 #include "formats/loaders/libtorch_names.h"
 #include "formats/loaders/outcome.h"
 #include "formats/loaders/read_budget.h"
+#include "formats/torchscript_classes.h"
 #include "model/dtype.h"
 
 namespace torchvet {
+
+/// How LibTorch is to read a pickle.
+struct LibtorchReading {
+  /// How the load ends at the record of a storage, by its key; nothing where it can be read.
+  using RefusalOfRecord = std::function<std::optional<LoadOutcome>(std::string_view key)>;
+  enum class Root : std::uint8_t { kAny, kTuple, kModule };
+
+  RefusalOfRecord refusal_of_record;
+  /// Those of the program by their qualified names; null where no program is at hand, so that no name
+  /// but LibTorch's own is known.
+  const ScriptClasses* classes = nullptr;
+  Root root = Root::kAny;  ///< what the pickle is to build
+};
 
 /// The unpickler of LibTorch over one pickle, as an abstract machine: the same opcodes, checks and
 /// exceptions in the same order, on values that carry only what a check can depend on. Where
 /// LibTorch would do something that is not followed here, the outcome is undecided.
 class LibtorchUnpickler {
  public:
-  /// How the load ends at the record of a storage, by its key; nothing where it can be read.
-  using RefusalOfRecord = std::function<std::optional<LoadOutcome>(std::string_view key)>;
-
-  LibtorchUnpickler(ByteView bytes, const Limits& limits, RefusalOfRecord refusal_of_record);
+  LibtorchUnpickler(ByteView bytes, const Limits& limits, LibtorchReading reading);
 
   /// How the load of this pickle ends. The bytes must outlive this.
   [[nodiscard]] LoadOutcome run();
+
+  /// Where the opcode begins that was read last, in the file.
+  [[nodiscard]] std::uint64_t offset() const { return bytes_.offset() + start_; }
+
+  /// What is wrong there, where the text of the exception does not name it; else empty.
+  [[nodiscard]] const std::string& cause() const { return cause_; }
 
  private:
   using Id = std::uint32_t;
@@ -46,6 +63,8 @@ class LibtorchUnpickler {
     kGenericDict,  ///< `items`: key, value, key, value, ...
     kTensor,       ///< `dtype`; `number`: bytes of its storage
     kDevice,
+    kObject,  ///< `type`; `items`: the values of its attributes, in their order
+    kEnum,
   };
   enum class Element : std::uint8_t { kAny, kInt, kTensor, kDouble, kBool };
 
@@ -58,10 +77,19 @@ class LibtorchUnpickler {
     DType dtype = DType::kUnknown;
     std::uint32_t depth = 0;    ///< of the containers in it
     bool is_contained = false;  ///< in another container
+    const ScriptClass* type = nullptr;
   };
 
-  /// What stands behind a number on the stack: a name that was looked up.
+  /// LibTorch takes a container apart by recursion, and dies where that is too deep.
+  static constexpr std::uint32_t kDeepest = 5'000;
+
   using Function = LibtorchFunction;
+  /// What stands behind a number on the stack: a name that was looked up.
+  struct Callee {
+    Function function;
+    const ScriptClass* type = nullptr;  ///< of which an object is made; null: one that torch registers
+    std::string_view class_name = {};
+  };
 
   // Ends. Once `end_` is set nothing below changes anything that matters.
   void fail(std::string_view message, LoadProblem problem = LoadProblem::kConstruct);
@@ -97,7 +125,8 @@ class LibtorchUnpickler {
 
   // Names and what they do (libtorch_calls.cpp).
   void push_global(std::string_view module, std::string_view name);
-  void push_function(Function function);
+  void push_function(Callee callee);
+  void push_class(std::string_view module, std::string_view name);
   bool push_enumeration(std::string_view name);
   void call(std::uint64_t index);
   void run_function(std::uint64_t index);
@@ -105,6 +134,11 @@ class LibtorchUnpickler {
   void restore_type_tag();
   void rebuild_from_type(std::uint64_t index);
   void make_complex();
+
+  // The objects of a program (libtorch_objects.cpp).
+  void make_object(const Callee& maker);
+  void check_root();
+  void check_submodules(Id root);
 
   // Tensors (libtorch_tensors.cpp).
   void persistent();
@@ -120,18 +154,20 @@ class LibtorchUnpickler {
 
   ByteView bytes_;
   const Limits& limits_;
-  RefusalOfRecord refusal_of_record_;
+  LibtorchReading reading_;
+  std::uint64_t start_ = 0;  ///< of the opcode
   std::uint64_t position_ = 0;
   std::uint64_t buffered_until_ = 0;  ///< LibTorch reads 256 bytes at a time
   std::uint64_t opcodes_ = 0;
   ReadBudget budget_;
   std::optional<LoadOutcome> end_;
+  std::string cause_;
   std::vector<Value> values_;
   std::vector<Id> stack_;
   std::vector<std::size_t> marks_;
   std::unordered_map<std::uint64_t, Id> memo_;
   std::uint64_t memo_size_ = 0;
-  std::vector<Function> functions_;
+  std::vector<Callee> functions_;
   int names_to_skip_ = 0;  ///< of the two that follow torch._tensor._rebuild_from_type_v2
 };
 

@@ -15,6 +15,7 @@ struct LoadOutcome {
   std::optional<bool> opens;
   std::string text;
   LoadProblem problem = LoadProblem::kOther;
+  std::optional<PicklePlace> where;  ///< at which it fails, where that is told
 
   [[nodiscard]] static LoadOutcome opened() { return {true, {}}; }
   [[nodiscard]] static LoadOutcome fails(std::string_view exception, std::string_view message,

@@ -255,7 +255,7 @@ constexpr Loader kLoaders[] = {
          return load_mapped(q.source, q.artifact, known, q.limits);
        });
      }},
-    {"torch.jit.load",
+    {kScriptLoader,
      [](Question& q) { return load_script(q.source, q.artifact, q.limits); }},
     {"torch::load",
      [](Question& q) { return load_libtorch(q.source, q.artifact, q.limits); }},
@@ -285,6 +285,7 @@ void predict_loaders(const Source& source, TorchRelease release,
     said.opens = outcome.opens;
     said.error = std::move(outcome.text);
     said.problem = outcome.problem;
+    said.where = std::move(outcome.where);
   }
 
   std::optional<std::vector<std::string>> refused;  // by the restricted unpickler

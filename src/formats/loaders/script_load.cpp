@@ -8,13 +8,14 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <string>
 #include <utility>
 #include <variant>
 
-#include "core/checked.h"
 #include "formats/loaders/archive_route.h"
+#include "formats/loaders/libtorch_pickle.h"
+#include "formats/torchscript_classes.h"
+#include "model/pickle_reports.h"
 
 namespace torchvet {
 namespace {
@@ -43,24 +44,41 @@ std::string foreign_namespace(const std::string& code) {
   return {};
 }
 
-/// Whether a tensor names elements behind the end that the pickle gives its storage.
-bool reaches_past(const Tensor& tensor, const Artifact& artifact) {
-  if (!tensor.storage || *tensor.storage >= artifact.storages.size()) return false;
-  const auto reached = tensor.elements_reached();
-  const auto needed = reached ? checked_mul(*reached, item_size(tensor.dtype)) : std::nullopt;
-  return !needed || *needed > artifact.storages[*tensor.storage].declared_bytes;
+/// What the two pickles come to: the constants of the code, then the module.
+LoadOutcome build(const Source& source, const ZipDirectory& zip, const Artifact& artifact,
+                  const Limits& limits) {
+  if (!artifact.script) return LoadOutcome::undecided("it is no program of TorchScript");
+  ScriptClasses classes;
+  for (const CodeFile& file : artifact.script->code) {
+    add_script_classes(file.name, file.text, classes);
+  }
+  using enum LibtorchReading::Root;
+  for (const auto& [name, root] : {std::pair("constants", kTuple), std::pair("data", kModule)}) {
+    LoadOutcome outcome =
+        unpickle_as_libtorch(source, zip, name, limits, {nullptr, &classes, root});
+    if (outcome.opens != true) return outcome;
+  }
+  return LoadOutcome::opened();
 }
 
 }  // namespace
 
-LoadOutcome load_script(const Source& source, const Artifact& artifact, const Limits& limits) {
+LoadOutcome load_program(const Source& source, const Artifact& artifact, const Limits& limits) {
   const std::variant<OpenedArchive, LoadOutcome> opened = open_as_torch(source, limits);
   if (const auto* ended = std::get_if<LoadOutcome>(&opened)) return *ended;
   if (!find_member(std::get<OpenedArchive>(opened).zip, "constants.pkl")) {
     return record_missing("constants.pkl");
   }
+  const bool broken_code =
+      std::any_of(artifact.faults.begin(), artifact.faults.end(), [](const Fault& fault) {
+        return fault.member.find("/code/") != fault.member.npos && !is_of_layout(fault);
+      });
+  if (broken_code) return LoadOutcome::undecided("the code of the program is damaged");
+  const LoadOutcome built = build(source, std::get<OpenedArchive>(opened).zip, artifact, limits);
+  if (built.opens == false) return built;
   const bool sound = artifact.format == Format::kTorchScript && artifact.script &&
-                     artifact.faults.empty() && artifact.gaps.empty();
+                     artifact.gaps.empty() &&
+                     std::all_of(artifact.faults.begin(), artifact.faults.end(), is_of_layout);
   if (!sound) return LoadOutcome::undecided("the program could not be read in full");
   for (const CodeFile& file : artifact.script->code) {
     const std::string name = foreign_namespace(file.text);
@@ -73,32 +91,11 @@ LoadOutcome load_script(const Source& source, const Artifact& artifact, const Li
       return LoadOutcome::undecided("its code names constants of MKLDNN that it does not hold");
     }
   }
-  for (const Tensor& tensor : artifact.tensors) {
-    if (reaches_past(tensor, artifact)) {
-      return LoadOutcome::undecided("a tensor reaches past its storage");
-    }
-  }
-  std::set<std::string_view> places;
-  for (const Storage& storage : artifact.storages) {
-    if (storage.location != "cpu") places.insert(storage.location);
-  }
-  if (places.size() == 1 && places.contains("cuda")) {
-    return LoadOutcome::fails("RuntimeError", "PyTorch is not linked with support for cuda devices",
-                              LoadProblem::kDevice);
-  }
-  const bool numbered = std::all_of(places.begin(), places.end(), [](std::string_view place) {
-    return place.starts_with("cuda:");
-  });
-  if (!places.empty() && numbered) {
-    return LoadOutcome::fails("NotImplementedError",
-                              "Could not run 'aten::empty_strided' with arguments from the "
-                              "'CUDA' backend",
-                              LoadProblem::kDevice);
-  }
-  if (!places.empty()) {
-    return LoadOutcome::undecided(fmt::format("a storage lies on {}", *places.begin()));
-  }
-  return LoadOutcome::opened();
+  return built;
+}
+
+LoadOutcome load_script(const Source& source, const Artifact& artifact, const Limits& limits) {
+  return in_python(load_program(source, artifact, limits));
 }
 
 }  // namespace torchvet

@@ -55,6 +55,16 @@ struct Loaded {
   Hash tuple_hash = Hash::kIs;
 };
 
+/// Whether Python can go through the value: what it says of that needs nothing but its type.
+[[nodiscard]] bool is_no_iterable(const Loaded& value);
+
+/// The class as Python prints it, "dict" of <class 'dict'>; empty where the type is not followed.
+[[nodiscard]] std::string_view type_name(const Loaded& value);
+
+/// The name as C prints it in "'X' object is not callable": without the module for the classes that are
+/// written in Python.
+[[nodiscard]] std::string_view short_type_name(const Loaded& value);
+
 struct LoadedStorage {
   DType dtype = DType::kUnknown;
   std::uint64_t bytes = 0;

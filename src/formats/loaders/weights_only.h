@@ -76,6 +76,10 @@ class RestrictedUnpickler {
   void new_object();
   void reduce();
   void build();
+  void set_tensor(LoadedId state);
+  void set_parameter(LoadedId state);
+  void update_attributes(LoadedId state);
+  void set_slots(LoadedId target, LoadedId state);
   [[nodiscard]] Hash hash_of(LoadedId id) const;
   bool can_be_key(LoadedId id);
   std::optional<bool> truth(LoadedId id) const;
@@ -87,6 +91,7 @@ class RestrictedUnpickler {
   Loaded make_ordered_dict(Arguments arguments);
   Loaded make_set(Arguments arguments);
   Loaded encode(Arguments arguments, LoadedKind made);
+  Loaded make_parameter(Arguments arguments);
   Loaded make_size(Arguments arguments);
   Loaded make_device(Arguments arguments);
   Loaded layout(Arguments arguments);
@@ -99,7 +104,19 @@ class RestrictedUnpickler {
   Loaded rebuild_quantized(Arguments arguments);
   [[nodiscard]] bool is_known_quantizer(const Loaded& quantizer,
                                         const std::vector<std::int64_t>& size) const;
-  Loaded call_tensor_type(const AllowedName& name, std::size_t arguments);
+  // Classes of tensors (weights_only_tensor_types.cpp).
+  struct TensorType {
+    DType dtype = DType::kUnknown;
+    bool is_any = false;  ///< torch.Tensor
+    bool is_sparse = false;
+  };
+  Loaded call_tensor_type(const AllowedName& name, Arguments arguments);
+  Loaded made_of(const TensorType& type, std::vector<std::int64_t> size);
+  Loaded tensor_of_sizes(const TensorType& type, Arguments sizes);
+  Loaded tensor_of_shape(const TensorType& type, std::vector<std::int64_t> numbers);
+  Loaded sparse_of(const AllowedName& name, const TensorType& type, LoadedId from);
+  Loaded tensor_of_data(const AllowedName& name, const TensorType& type, LoadedId from);
+  Loaded tensor_of_elements(const AllowedName& name, const TensorType& type, LoadedId from);
   bool fits_signature(std::string_view function, std::size_t given, std::size_t least,
                       std::size_t most);
   std::optional<std::vector<std::int64_t>> whole_numbers(LoadedId id) const;

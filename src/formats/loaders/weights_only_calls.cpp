@@ -66,9 +66,18 @@ Loaded RestrictedUnpickler::call(const AllowedName& name, Arguments arguments) {
   if (last == "_rebuild_sparse_tensor") return rebuild_sparse(arguments);
   if (last == "_rebuild_meta_tensor_no_storage") return rebuild_meta(arguments);
   if (last == "_rebuild_qtensor") return rebuild_quantized(arguments);
-  if (last == "_rebuild_wrapper_subclass" &&
-      !fits_signature("_rebuild_wrapper_subclass", arguments.size(), 8, 8)) {
-    return {};
+  struct Signature {
+    std::string_view function;
+    std::size_t parameters;
+  };
+  constexpr Signature kOthers[] = {{"_rebuild_wrapper_subclass", 8},
+                                   {"_rebuild_nested_tensor", 4},
+                                   {"_rebuild_device_tensor_from_numpy", 4},
+                                   {"_rebuild_device_tensor_from_cpu_tensor", 4}};
+  for (const auto& [function, parameters] : kOthers) {
+    if (last == function && !fits_signature(function, arguments.size(), parameters, parameters)) {
+      return {};
+    }
   }
   leave(form_of(name.name));
   return {};
@@ -91,7 +100,15 @@ Loaded RestrictedUnpickler::call_class(const AllowedName& name, Arguments argume
       return counter;
     }
   }
-  if (name.kind == AllowedKind::kTensorType) return call_tensor_type(name, arguments.size());
+  if (name.kind == AllowedKind::kTensorType || name.name == "torch.Tensor") {
+    return call_tensor_type(name, arguments);
+  }
+  if (name.name == "torch.nn.parameter.Parameter") return make_parameter(arguments);
+  if (name.name == "torch.storage.TypedStorage" && arguments.empty()) {
+    Loaded storage;
+    storage.kind = LoadedKind::kForeign;
+    return storage;
+  }
   if (name.name == "builtins.complex" && arguments.size() <= 2) {
     const bool numbers = std::all_of(arguments.begin(), arguments.end(), [&](LoadedId id) {
       const LoadedKind kind = values_[id].kind;
@@ -139,7 +156,13 @@ Loaded RestrictedUnpickler::make_set(Arguments arguments) {
     fail("TypeError", fmt::format("set expected at most 1 argument, got {}", arguments.size()));
     return {};
   }
-  if (from.kind != LoadedKind::kList && from.kind != LoadedKind::kTuple) {
+  if (is_no_iterable(from)) {
+    fail("TypeError", fmt::format("'{}' object is not iterable", short_type_name(from)));
+    return {};
+  }
+  if (from.kind == LoadedKind::kText || from.kind == LoadedKind::kBytes) return made;
+  if (from.kind != LoadedKind::kList && from.kind != LoadedKind::kTuple &&
+      from.kind != LoadedKind::kSize) {
     leave(form_of("set"));
     return {};
   }
@@ -148,6 +171,26 @@ Loaded RestrictedUnpickler::make_set(Arguments arguments) {
     if (!can_be_key(id)) return {};
   }
   return made;
+}
+
+/// Of one tensor, which it then asks for its gradient.
+Loaded RestrictedUnpickler::make_parameter(Arguments arguments) {
+  Loaded made = tensor(DType::kFloat32, {0});
+  made.kind = LoadedKind::kParameter;
+  if (arguments.empty()) return made;
+  const Loaded& data = values_[arguments.front()];
+  if (arguments.size() == 1 && data.kind == LoadedKind::kNone) return made;
+  const bool has_attributes = data.kind == LoadedKind::kForeign ||
+                              data.kind == LoadedKind::kTensor ||
+                              data.kind == LoadedKind::kParameter ||
+                              data.kind == LoadedKind::kStorage || data.kind == LoadedKind::kGlobal;
+  if (arguments.size() == 1 && !has_attributes) {
+    fail("AttributeError",
+         fmt::format("'{}' object has no attribute 'detach'", short_type_name(data)));
+  } else {
+    leave(form_of("torch.nn.parameter.Parameter"));
+  }
+  return {};
 }
 
 /// Bytes of a text in Latin-1, as protocol 2 writes bytes and bytearrays.
@@ -177,12 +220,28 @@ Loaded RestrictedUnpickler::make_size(Arguments arguments) {
     fail("TypeError", fmt::format("tuple expected at most 1 argument, got {}", arguments.size()));
     return {};
   }
-  if (!whole_numbers(arguments[0])) {
-    leave(form_of("torch.Size"));
+  if (whole_numbers(arguments[0])) {
+    made.items = values_[arguments[0]].items;
+    return made;
+  }
+  const Loaded& from = values_[arguments[0]];
+  if (is_no_iterable(from)) {
+    fail("TypeError", fmt::format("'{}' object is not iterable", short_type_name(from)));
     return {};
   }
-  made.items = values_[arguments[0]].items;
-  return made;
+  const bool row = from.kind == LoadedKind::kList || from.kind == LoadedKind::kTuple;
+  const auto other = std::find_if(from.items.begin(), from.items.end(), [&](LoadedId id) {
+    return values_[id].kind != LoadedKind::kInt;
+  });
+  const bool known = row && may_read(from.items.size()) && other != from.items.end();
+  if (known && (is_no_iterable(values_[*other]) || values_[*other].kind == LoadedKind::kText) &&
+      values_[*other].kind != LoadedKind::kBool && values_[*other].kind != LoadedKind::kBigInt) {
+    fail("TypeError", fmt::format("torch.Size() takes an iterable of 'int' (item {} is '{}')",
+                                  other - from.items.begin(), short_type_name(values_[*other])));
+    return {};
+  }
+  leave(form_of("torch.Size"));
+  return {};
 }
 
 Loaded RestrictedUnpickler::make_device(Arguments arguments) {

@@ -10,87 +10,12 @@
 namespace torchvet {
 namespace {
 
-/// "dict" of <class 'dict'>; empty where the type is not followed.
-std::string_view type_name(const Loaded& value) {
-  switch (value.kind) {
-    case LoadedKind::kNone:
-      return "NoneType";
-    case LoadedKind::kBool:
-      return "bool";
-    case LoadedKind::kInt:
-    case LoadedKind::kBigInt:
-      return "int";
-    case LoadedKind::kFloat:
-      return "float";
-    case LoadedKind::kComplex:
-      return "complex";
-    case LoadedKind::kText:
-      return "str";
-    case LoadedKind::kBytes:
-      return "bytes";
-    case LoadedKind::kByteArray:
-      return "bytearray";
-    case LoadedKind::kTuple:
-      return "tuple";
-    case LoadedKind::kSize:
-      return "torch.Size";
-    case LoadedKind::kList:
-      return "list";
-    case LoadedKind::kSet:
-      return "set";
-    case LoadedKind::kDict:
-      return "dict";
-    case LoadedKind::kOrderedDict:
-      return "collections.OrderedDict";
-    case LoadedKind::kCounter:
-      return "collections.Counter";
-    case LoadedKind::kDevice:
-      return "torch.device";
-    case LoadedKind::kLayout:
-      return "torch.layout";
-    case LoadedKind::kStorage:
-      return "torch.storage.TypedStorage";
-    case LoadedKind::kTensor:
-      return "torch.Tensor";
-    case LoadedKind::kParameter:
-      return "torch.nn.parameter.Parameter";
-    case LoadedKind::kForeign:
-      return "";
-    case LoadedKind::kGlobal:
-      break;
-  }
-  switch (value.allowed->kind) {
-    case AllowedKind::kClass:
-      return value.allowed->name == "torch.Tensor" ? "torch._C._TensorMeta"
-             : value.allowed->name == "torch.nn.parameter.Parameter"
-                 ? "torch.nn.parameter._ParameterMeta"
-                 : "type";
-    case AllowedKind::kFunction:
-      return value.allowed->name == "_codecs.encode" ? "builtin_function_or_method" : "function";
-    case AllowedKind::kDType:
-      return "torch.dtype";
-    case AllowedKind::kQScheme:
-      return "torch.qscheme";
-    case AllowedKind::kStorageType:
-      return "torch.serialization.StorageType";
-    case AllowedKind::kTensorType:
-      return "torch.tensortype";
-  }
-  return "";
-}
-
 bool is_dict(LoadedKind kind) {
   return kind == LoadedKind::kDict || kind == LoadedKind::kOrderedDict ||
          kind == LoadedKind::kCounter;
 }
 
-/// Python's text of a name in "'X' object is not callable": without the module for classes of
-/// Python's own.
-std::string_view short_type_name(const Loaded& value) {
-  const std::string_view name = type_name(value);
-  return name == "torch.serialization.StorageType" ? "StorageType" : name;
-}
-
+constexpr std::string_view kBuild = "BUILD changes an object in a way that is not followed here";
 constexpr std::string_view kNotFollowed = "it depends on an object that is not followed here";
 
 }  // namespace
@@ -297,8 +222,7 @@ void RestrictedUnpickler::new_object() {
   if (end_) return;
   const Loaded& of = values_[class_id];
   const Loaded& given = values_[arguments];
-  if (of.kind == LoadedKind::kForeign || of.kind == LoadedKind::kTensor ||
-      of.kind == LoadedKind::kParameter || of.kind == LoadedKind::kStorage) {
+  if (of.kind == LoadedKind::kForeign || of.kind == LoadedKind::kStorage) {
     return leave(std::string(kNotFollowed));
   }
   if (of.kind != LoadedKind::kGlobal) {
@@ -316,20 +240,24 @@ void RestrictedUnpickler::new_object() {
   }
   if (name.name == "collections.OrderedDict") return push(LoadedKind::kOrderedDict);
   if (name.name == "collections.Counter") return push(LoadedKind::kCounter);
-  if (name.name == "builtins.set" && given.items.size() < 2) return push(LoadedKind::kSet);
-  if (name.name == "torch.Size" && given.items.empty()) return push(LoadedKind::kSize);
+  if (name.name == "builtins.set") return push(LoadedKind::kSet);
+  if (name.name == "builtins.bytearray") return push(LoadedKind::kByteArray);
   if (name.name == "torch.device" && given.items.empty()) {
     return fail("TypeError", "device() received an invalid combination of arguments");
   }
-  if (name.kind == AllowedKind::kTensorType) {
-    Loaded made = call_tensor_type(name, given.items.size());
+  if (name.name == "torch.storage.TypedStorage") return push(LoadedKind::kForeign);
+  if (name.name == "torch.storage.UntypedStorage" && given.items.empty()) {
+    return push(LoadedKind::kForeign);
+  }
+  const bool made_as_called = name.kind == AllowedKind::kTensorType || name.name == "torch.Tensor" ||
+                              name.name == "torch.nn.parameter.Parameter" ||
+                              name.name == "torch.Size" || name.name == "torch.device" ||
+                              name.name == "builtins.complex";
+  if (made_as_called) {
+    const std::vector<LoadedId> items = given.items;  // a call adds values, which moves them
+    Loaded made = call_class(name, items);
     if (!end_) push_value(std::move(made));
     return;
-  }
-  if (name.name == "torch.nn.parameter.Parameter" && given.items.empty()) {
-    Loaded made = tensor(DType::kFloat32, {0});
-    made.kind = LoadedKind::kParameter;
-    return push_value(std::move(made));
   }
   leave(fmt::format("an object of {} is made by NEWOBJ", name.name));
 }
@@ -342,8 +270,6 @@ void RestrictedUnpickler::reduce() {
   const Loaded& given = values_[arguments];
   switch (callable.kind) {
     case LoadedKind::kForeign:
-    case LoadedKind::kTensor:
-    case LoadedKind::kParameter:
     case LoadedKind::kStorage:
       return leave(std::string(kNotFollowed));
     case LoadedKind::kGlobal:
@@ -385,39 +311,109 @@ void RestrictedUnpickler::build() {
   switch (object.kind) {
     case LoadedKind::kOrderedDict:
       if (is_dict(state.kind)) return;
-      if (state.kind == LoadedKind::kNone || state.kind == LoadedKind::kBool ||
-          state.kind == LoadedKind::kInt || state.kind == LoadedKind::kFloat) {
-        return fail("TypeError", fmt::format("'{}' object is not iterable", type_name(state)));
-      }
-      if (full == false) return;  // nothing to take from
-      return leave("the attributes of an OrderedDict are no dict");
+      return update_attributes(state_id);
     case LoadedKind::kCounter:
       if ((state.kind != LoadedKind::kTuple || state.items.size() != 2) &&
           (full == false || is_dict(state.kind))) {
         return;
       }
       return leave("the attributes of a Counter are no dict");
-    case LoadedKind::kSet:
-      if (state.kind == LoadedKind::kTuple && state.items.size() == 2) break;
-      if (full == false) return;
-      if (full) return fail("AttributeError", "'set' object has no attribute '__dict__'");
-      break;
     case LoadedKind::kTensor:
+      return set_tensor(state_id);
     case LoadedKind::kParameter:
+      return set_parameter(state_id);
     case LoadedKind::kStorage:
     case LoadedKind::kForeign:
+      return leave(std::string(kBuild));
+    case LoadedKind::kSet:
     case LoadedKind::kSize:
     case LoadedKind::kDevice:
     case LoadedKind::kComplex:
     case LoadedKind::kByteArray:
-      break;
+      return set_slots(target, state_id);
     default:
       return refuse(
           fmt::format("Can only build Tensor, Parameter, OrderedDict or types allowlisted via "
                       "`add_safe_globals`, but got <class '{}'>",
                       type_name(object)));
   }
-  leave("BUILD changes an object in a way that is not followed here");
+}
+
+/// Of an object that has no `__dict__`.
+void RestrictedUnpickler::set_slots(LoadedId target, LoadedId state_id) {
+  const Loaded& state = values_[state_id];
+  const bool two = state.kind == LoadedKind::kTuple && state.items.size() == 2;
+  const std::optional<bool> attributes = truth(two ? state.items[0] : state_id);
+  const std::optional<bool> slots = two ? truth(state.items[1]) : false;
+  if (attributes == true) {
+    fail("AttributeError",
+         fmt::format("'{}' object has no attribute '__dict__'", short_type_name(values_[target])));
+  } else if (attributes != false || slots != false) {
+    leave(std::string(kBuild));
+  }
+}
+
+/// `__dict__.update(state)`: of a dict, or of a row of pairs.
+void RestrictedUnpickler::update_attributes(LoadedId state_id) {
+  const Loaded& state = values_[state_id];
+  if (is_no_iterable(state)) {
+    return fail("TypeError", fmt::format("'{}' object is not iterable", short_type_name(state)));
+  }
+  if (truth(state_id) == false) return;  // nothing to take from
+  constexpr std::string_view kLength =
+      "dictionary update sequence element #0 has length {}; 2 is required";
+  if (state.kind == LoadedKind::kText) return fail("ValueError", fmt::format(kLength, 1));
+  if (state.kind == LoadedKind::kList || state.kind == LoadedKind::kTuple ||
+      state.kind == LoadedKind::kSize) {
+    const Loaded& first = values_[state.items.front()];
+    const bool row = first.kind == LoadedKind::kList || first.kind == LoadedKind::kTuple;
+    if (is_no_iterable(first)) {
+      return fail("TypeError", "cannot convert dictionary update sequence element #0 to a sequence");
+    }
+    if (row && first.items.size() != 2) {
+      return fail("ValueError", fmt::format(kLength, first.items.size()));
+    }
+  }
+  leave("the attributes of an OrderedDict are no dict");
+}
+
+/// `set_(*state)`, which before torch 0.4 put a tensor into its storage.
+void RestrictedUnpickler::set_tensor(LoadedId state_id) {
+  const Loaded& state = values_[state_id];
+  if (is_no_iterable(state)) {
+    return fail("TypeError",
+                fmt::format("must be an iterable, not {}", short_type_name(state)));
+  }
+  const bool row = state.kind == LoadedKind::kList || state.kind == LoadedKind::kTuple ||
+                   state.kind == LoadedKind::kSize || is_dict(state.kind);
+  const bool odd = row && !state.items.empty() &&
+                   values_[state.items.front()].kind != LoadedKind::kStorage &&
+                   values_[state.items.front()].kind != LoadedKind::kTensor &&
+                   values_[state.items.front()].kind != LoadedKind::kParameter &&
+                   values_[state.items.front()].kind != LoadedKind::kForeign;
+  if (odd || (state.kind == LoadedKind::kText && !state.text.empty())) {
+    return fail("TypeError", "set_() received an invalid combination of arguments - got (");
+  }
+  leave(std::string(kBuild));
+}
+
+/// `__setstate__` of tensors: what belongs to the gradient, and before torch 0.4 more.
+void RestrictedUnpickler::set_parameter(LoadedId state_id) {
+  const Loaded& state = values_[state_id];
+  if (is_no_iterable(state)) {
+    return fail("TypeError", fmt::format("object of type '{}' has no len()", short_type_name(state)));
+  }
+  const bool row = state.kind == LoadedKind::kList || state.kind == LoadedKind::kTuple ||
+                   state.kind == LoadedKind::kSize;
+  if (!row && truth(state_id) != false) return leave(std::string(kBuild));
+  const std::size_t length = row ? state.items.size() : 0;
+  constexpr std::size_t kParts = 3, kMostParts = 5;
+  if (length < kParts) {
+    return fail("ValueError",
+                fmt::format("not enough values to unpack (expected 3, got {})", length));
+  }
+  if (length > kMostParts) return fail("ValueError", "too many values to unpack (expected 3");
+  leave(std::string(kBuild));
 }
 
 }  // namespace torchvet

@@ -103,7 +103,8 @@ void RestrictedUnpickler::set_storage(const LoadedStorage& storage, DType dtype,
       reach(dtype, offset, size, stride.empty() ? row_major_strides(size) : stride);
   if (!bytes) return leave("the strides of a tensor overflow");
   if (*bytes <= storage.bytes) return;
-  if (storage.can_grow || storage.is_meta) return leave("a tensor is larger than its storage");
+  if (storage.is_meta) return;  // which grows
+  if (storage.can_grow) return leave("a tensor is larger than its storage");
   fail("RuntimeError", "Trying to resize storage that is not resizable");
 }
 
@@ -332,29 +333,6 @@ bool RestrictedUnpickler::is_known_quantizer(const Loaded& quantizer,
   const LoadedTensor& zeros = tensors_[static_cast<std::size_t>(item(2).number)];
   return scales.size == channels && zeros.size == channels && scales.dtype == DType::kFloat64 &&
          zeros.dtype == DType::kInt64 && !scales.is_meta && !zeros.is_meta;
-}
-
-/// What a legacy class of tensors makes. Those of CUDA make nothing where the others of what is
-/// predicted hold, too: on a machine without a GPU.
-Loaded RestrictedUnpickler::call_tensor_type(const AllowedName& name, std::size_t arguments) {
-  constexpr std::string_view kTorch = "torch.", kSparse = "sparse.", kEnd = "Tensor";
-  std::string_view type = name.name.substr(kTorch.size());
-  if (type.starts_with("cuda.")) {
-    fail("TypeError",
-         fmt::format("type {} not available. Torch not compiled with CUDA enabled.", name.name),
-         LoadProblem::kDevice);
-    return {};
-  }
-  if (arguments > 0) {
-    leave(form_of(name.name));
-    return {};
-  }
-  Loaded made;
-  made.kind = LoadedKind::kForeign;
-  if (type.starts_with(kSparse)) return made;
-  type.remove_suffix(kEnd.size());
-  const auto dtype = dtype_from_storage_class(std::string(type) + "Storage");
-  return dtype ? tensor(*dtype, {0}) : made;
 }
 
 Loaded RestrictedUnpickler::rebuild_meta(Arguments arguments) {

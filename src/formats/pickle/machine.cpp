@@ -40,12 +40,8 @@ Result<void> PickleMachine::run() {
       break;
     }
     opcode_ = bytes_[position_++];
-    if (!program_.foreign_to_script && !is_read_in_script()) {
-      program_.foreign_to_script = bytes_.offset() + start_;
-    }
     if (opcode_ == static_cast<std::uint8_t>(Opcode::kStop)) {
       pop(program_.root);
-      program_.left_on_stack = stack_.size();
       break;
     }
     running = step();
@@ -54,11 +50,6 @@ Result<void> PickleMachine::run() {
   if (!error_ && crossing_) error_ = std::move(crossing_);
   if (error_) return tl::unexpected<Error>(std::move(*error_));
   return {};
-}
-
-bool PickleMachine::is_read_in_script() const {
-  if (start_ > 0) return is_opcode_of_script(opcode_);
-  return opcode_ == static_cast<std::uint8_t>(Opcode::kProto) && bytes_.size() > 1 && bytes_[1] == 2;
 }
 
 bool PickleMachine::step() {

@@ -35,9 +35,6 @@ class PickleMachine {
   Result<void> run();
 
  private:
-  /// Of the opcode at `start_`.
-  [[nodiscard]] bool is_read_in_script() const;
-
   // --- Failing ---
 
   bool stop_with(ErrorCode code, std::string detail) {

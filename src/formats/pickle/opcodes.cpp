@@ -144,46 +144,4 @@ std::string_view opcode_name(std::uint8_t byte) {
   return {};
 }
 
-bool is_opcode_of_script(std::uint8_t opcode) {
-  switch (static_cast<Opcode>(opcode)) {
-    case Opcode::kMark:
-    case Opcode::kStop:
-    case Opcode::kNone:
-    case Opcode::kNewTrue:
-    case Opcode::kNewFalse:
-    case Opcode::kBinInt:
-    case Opcode::kBinInt1:
-    case Opcode::kBinInt2:
-    case Opcode::kLong1:
-    case Opcode::kBinFloat:
-    case Opcode::kBinUnicode:
-    case Opcode::kBinUnicode8:
-    case Opcode::kEmptyTuple:
-    case Opcode::kTuple:
-    case Opcode::kTuple1:
-    case Opcode::kTuple2:
-    case Opcode::kTuple3:
-    case Opcode::kEmptyList:
-    case Opcode::kList:
-    case Opcode::kAppend:
-    case Opcode::kAppends:
-    case Opcode::kEmptyDict:
-    case Opcode::kDict:
-    case Opcode::kSetItem:
-    case Opcode::kSetItems:
-    case Opcode::kBinPut:
-    case Opcode::kLongBinPut:
-    case Opcode::kBinGet:
-    case Opcode::kLongBinGet:
-    case Opcode::kGlobal:
-    case Opcode::kNewObj:
-    case Opcode::kReduce:
-    case Opcode::kBuild:
-    case Opcode::kBinPersId:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace torchvet

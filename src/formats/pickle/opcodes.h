@@ -83,11 +83,6 @@ enum class Opcode : std::uint8_t {
   kReadonlyBuffer = 0x98,
 };
 
-/// Whether LibTorch's own unpickler, which reads the pickles of programs, knows the opcode behind the
-/// first one, which must be PROTO 2. Source: torch/csrc/jit/serialization/unpickler.cpp; measured with
-/// torch 2.13.
-[[nodiscard]] bool is_opcode_of_script(std::uint8_t opcode);
-
 /// The name that pickletools gives the opcode ("STACK_GLOBAL"); empty for a byte that is none.
 [[nodiscard]] std::string_view opcode_name(std::uint8_t byte);
 
