@@ -262,7 +262,7 @@ def programs_below(place):
                 found.append(Case(path))
         except (OSError, zipfile.BadZipFile):
             pass
-        except RuntimeError as error:  # broken, or of a class that this build of torch lacks
+        except (RuntimeError, IndexError) as error:  # broken, or of a class that this build of torch lacks
             if not path.name.startswith("bad_") and "torch.classes." not in str(error):
                 raise
     return found
