@@ -13,14 +13,19 @@ namespace {
 
 constexpr std::string_view kDoc = R"md(
 ## What it does
-Reports an archive that torch's reader refuses before it builds anything: a member that lies in another folder
-than the first one, a name that is no UTF-8, a version that is no number or that no torch up to 2.13 reads, an
-id of the contents that is no UTF-8, and a `.pt2` whose records `archive_format` and `archive_version` do not
-hold exactly `pt2` and `0`. Also a pickle of a TorchScript program that LibTorch's own unpickler refuses: an opcode
-that it does not know, such as a second PROTO, more than one value at the end, an object without an attribute that
-the code of its class declares, a class without code, another thing where a module should be. Of a tar archive, which torch.save
-wrote before 0.1.10: a part that is missing, and a header that belongs to no member. Of a package of torch.package:
-a list of modules from outside (`.data/extern_modules`) that is missing, is no UTF-8, or names a folder of the package.
+Reports an archive that torch's reader refuses before it builds anything, or a program that it cannot put
+together:
+
+- any archive of torch: a member that lies in another folder than the first one, a name that is no UTF-8, a
+  version that is no number or that no torch up to 2.13 reads, an id of the contents that is no UTF-8
+- a `.pt2`: records `archive_format` and `archive_version` that do not hold exactly `pt2` and `0`, a graph and a
+  signature that do not name the same inputs and outputs
+- a TorchScript program, whose pickles LibTorch's own unpickler reads: an opcode that it does not know, such as a
+  second PROTO, more than one value at the end, an object without an attribute that the code of its class
+  declares, a class without code, another thing where a module should be
+- a tar archive, which torch.save wrote before 0.1.10: a part that is missing, a header that belongs to no member
+- a package of torch.package: a list of modules from outside (`.data/extern_modules`) that is missing, is no
+  UTF-8, or names a folder of the package
 
 ## Why it matters
 Nothing in the file can be loaded, although its numbers are all there: `file in archive is not in a
@@ -37,8 +42,8 @@ Save the model again. If a tool of yours writes archives, or edits them: one fol
 small records byte for byte as torch writes them.
 
 ## Limits
-`torch.jit.load` looks at the version only, so of the records of a TorchScript archive nothing else is judged. Records that
-are missing are other findings.
+`torch.jit.load` looks at the version only, so of the records of a TorchScript archive nothing else is judged.
+Records that are missing are other findings. What a class makes of its state with `__setstate__` is not followed.
 
 ## References
 Measured with torch 2.13: torch.load, torch.jit.load, torch.export.load and torch.distributed.checkpoint.

@@ -20,6 +20,7 @@
 #include "formats/exported_schema.h"
 #include "formats/exported_signature.h"
 #include "formats/exported_tensors.h"
+#include "formats/exported_verifier.h"
 #include "formats/fault_list.h"
 #include "formats/nested_files.h"
 #include "formats/reader.h"
@@ -191,6 +192,9 @@ class ExportedReader {
       if (graph_module) {
         if (const auto unread = unreadable_call_tree(*graph_module, options_.limits)) {
           artifact_.add_contradiction(member_name, *unread);
+        }
+        if (const auto odds = signature_at_odds(*graph_module)) {
+          artifact_.add_contradiction(member_name, *odds);
         }
         modules.collect(*graph_module);
         if (options_.graphs) lower(*graph_module, model, root, tensors.constants());

@@ -76,15 +76,22 @@ inline std::string sub_graph(const std::string& graph_text) {
 
 inline constexpr const char* kNewerSchema = R"({"major": 8, "minor": 1000})";
 
-inline constexpr const char* kSignature = R"({"input_specs": [
+/// Of the parameter `p_w` and the input `x`, and of what the user gets.
+inline std::string signature(const std::vector<std::string>& outputs) {
+  std::vector<std::string> specs;
+  for (const std::string& output : outputs) {
+    specs.push_back("{\"user_output\": {\"arg\": " + output + "}}");
+  }
+  return R"({"input_specs": [
   {"parameter": {"arg": {"name": "p_w"}, "parameter_name": "fc.w"}},
-  {"user_input": {"arg": {"as_tensor": {"name": "x"}}}}], "output_specs": []})";
+  {"user_input": {"arg": {"as_tensor": {"name": "x"}}}}], "output_specs": [)" + joined(specs) + "]}";
+}
 
 /// A program with the parameter `p_w` and the input `x`.
 inline std::string model(const std::vector<std::string>& nodes,
                          const std::vector<std::string>& outputs) {
   return "{\"graph_module\": {\"graph\": " + graph({tensor("p_w"), tensor("x")}, nodes, outputs) +
-         ", \"signature\": " + kSignature + "}, \"schema_version\": " + kNewerSchema + "}";
+         ", \"signature\": " + signature(outputs) + "}, \"schema_version\": " + kNewerSchema + "}";
 }
 
 inline std::string sound_node() {

@@ -79,6 +79,7 @@ class RestrictedUnpickler {
   void set_tensor(LoadedId state);
   void set_parameter(LoadedId state);
   void update_attributes(LoadedId state);
+  [[nodiscard]] const LoadedTensor* tensor_at(LoadedId id) const;
   void set_slots(LoadedId target, LoadedId state);
   [[nodiscard]] Hash hash_of(LoadedId id) const;
   bool can_be_key(LoadedId id);

@@ -104,7 +104,11 @@ Loaded RestrictedUnpickler::call_class(const AllowedName& name, Arguments argume
     return call_tensor_type(name, arguments);
   }
   if (name.name == "torch.nn.parameter.Parameter") return make_parameter(arguments);
-  if (name.name == "torch.storage.TypedStorage" && arguments.empty()) {
+  const bool of_nothing =
+      arguments.empty() || (arguments.size() == 1 && values_[arguments[0]].items.empty() &&
+                            (values_[arguments[0]].kind == LoadedKind::kTuple ||
+                             values_[arguments[0]].kind == LoadedKind::kList));
+  if (name.name == "torch.storage.TypedStorage" && of_nothing) {
     Loaded storage;
     storage.kind = LoadedKind::kForeign;
     return storage;
@@ -228,6 +232,12 @@ Loaded RestrictedUnpickler::make_size(Arguments arguments) {
   if (is_no_iterable(from)) {
     fail("TypeError", fmt::format("'{}' object is not iterable", short_type_name(from)));
     return {};
+  }
+  if (from.kind == LoadedKind::kText) {
+    if (!from.text.empty()) {
+      fail("TypeError", "torch.Size() takes an iterable of 'int' (item 0 is 'str')");
+    }
+    return made;
   }
   const bool row = from.kind == LoadedKind::kList || from.kind == LoadedKind::kTuple;
   const auto other = std::find_if(from.items.begin(), from.items.end(), [&](LoadedId id) {

@@ -1,6 +1,7 @@
 // What the opcodes that change objects check, each in the order in which torch does.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -13,6 +14,11 @@ namespace {
 bool is_dict(LoadedKind kind) {
   return kind == LoadedKind::kDict || kind == LoadedKind::kOrderedDict ||
          kind == LoadedKind::kCounter;
+}
+
+std::size_t code_points(std::string_view utf8) {
+  return static_cast<std::size_t>(std::count_if(
+      utf8.begin(), utf8.end(), [](char c) { return (static_cast<std::uint8_t>(c) & 0xc0) != 0x80; }));
 }
 
 constexpr std::string_view kBuild = "BUILD changes an object in a way that is not followed here";
@@ -339,11 +345,25 @@ void RestrictedUnpickler::build() {
   }
 }
 
+const LoadedTensor* RestrictedUnpickler::tensor_at(LoadedId id) const {
+  const Loaded& value = values_[id];
+  const bool is_tensor = value.kind == LoadedKind::kTensor || value.kind == LoadedKind::kParameter;
+  return is_tensor ? &tensors_[static_cast<std::size_t>(value.number)] : nullptr;
+}
+
 /// Of an object that has no `__dict__`.
 void RestrictedUnpickler::set_slots(LoadedId target, LoadedId state_id) {
   const Loaded& state = values_[state_id];
   const bool two = state.kind == LoadedKind::kTuple && state.items.size() == 2;
-  const std::optional<bool> attributes = truth(two ? state.items[0] : state_id);
+  const LoadedId first = two ? state.items[0] : state_id;
+  if (const auto* tensor = tensor_at(first)) {
+    const bool many = std::none_of(tensor->size.begin(), tensor->size.end(), [](auto n) { return n < 1; }) &&
+                      std::any_of(tensor->size.begin(), tensor->size.end(), [](auto n) { return n > 1; });
+    if (many) {
+      return fail("RuntimeError", "Boolean value of Tensor with more than one value is ambiguous");
+    }
+  }
+  const std::optional<bool> attributes = truth(first);
   const std::optional<bool> slots = two ? truth(state.items[1]) : false;
   if (attributes == true) {
     fail("AttributeError",
@@ -367,12 +387,12 @@ void RestrictedUnpickler::update_attributes(LoadedId state_id) {
       state.kind == LoadedKind::kSize) {
     const Loaded& first = values_[state.items.front()];
     const bool row = first.kind == LoadedKind::kList || first.kind == LoadedKind::kTuple;
+    const bool text = first.kind == LoadedKind::kText;
+    const std::size_t length = text ? code_points(first.text) : first.items.size();
     if (is_no_iterable(first)) {
       return fail("TypeError", "cannot convert dictionary update sequence element #0 to a sequence");
     }
-    if (row && first.items.size() != 2) {
-      return fail("ValueError", fmt::format(kLength, first.items.size()));
-    }
+    if ((row || text) && length != 2) return fail("ValueError", fmt::format(kLength, length));
   }
   leave("the attributes of an OrderedDict are no dict");
 }
@@ -383,6 +403,10 @@ void RestrictedUnpickler::set_tensor(LoadedId state_id) {
   if (is_no_iterable(state)) {
     return fail("TypeError",
                 fmt::format("must be an iterable, not {}", short_type_name(state)));
+  }
+  const auto* from = tensor_at(state_id);
+  if (from != nullptr && from->size.empty()) {
+    return fail("TypeError", "iteration over a 0-d tensor");
   }
   const bool row = state.kind == LoadedKind::kList || state.kind == LoadedKind::kTuple ||
                    state.kind == LoadedKind::kSize || is_dict(state.kind);

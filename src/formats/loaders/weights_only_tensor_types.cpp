@@ -32,6 +32,25 @@ bool is_plain_object(LoadedKind kind) {
   }
 }
 
+/// Whether torch makes an element of the number. One of uint8 may be negative: it wraps around.
+bool fits(std::int64_t number, DType dtype) {
+  const auto within = [&](std::int64_t least, std::int64_t most) {
+    return number >= least && number <= most;
+  };
+  switch (dtype) {
+    case DType::kUint8:
+      return within(-UINT8_MAX, UINT8_MAX);
+    case DType::kInt8:
+      return within(INT8_MIN, INT8_MAX);
+    case DType::kInt16:
+      return within(INT16_MIN, INT16_MAX);
+    case DType::kInt32:
+      return within(INT32_MIN, INT32_MAX);
+    default:
+      return true;
+  }
+}
+
 bool is_sequence(LoadedKind kind) {
   return kind == LoadedKind::kList || kind == LoadedKind::kTuple || kind == LoadedKind::kSize;
 }
@@ -212,10 +231,14 @@ Loaded RestrictedUnpickler::tensor_of_elements(const AllowedName& name, const Te
   }
   const bool floats = is_floating_point(type.dtype);
   for (std::size_t i = 0; i < items.size(); ++i) {
-    constexpr std::int64_t kFitsAll = 127;
     const Loaded& item = values_[items[i]];
-    const bool fits = item.kind == LoadedKind::kInt && item.number >= 0 && item.number <= kFitsAll;
-    if (fits || item.kind == LoadedKind::kBool || (item.kind == LoadedKind::kFloat && floats)) {
+    if (item.kind == LoadedKind::kInt && !fits(item.number, type.dtype)) {
+      fail("RuntimeError", fmt::format("value cannot be converted to type {} without overflow",
+                                       name_of(type.dtype)));
+      return {};
+    }
+    if (item.kind == LoadedKind::kInt || item.kind == LoadedKind::kBool ||
+        (item.kind == LoadedKind::kFloat && floats)) {
       continue;
     }
     const bool in_row = i > 0 && is_sequence(item.kind);
