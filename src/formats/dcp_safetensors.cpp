@@ -120,10 +120,7 @@ bool Joiner::add_part(const Tensor& tensor, const Storage& storage, MemberId mem
 void Joiner::add_parts(const std::string& file, MemberId member, const Artifact& parts) {
   FaultList faults(artifact_, file);
   const std::optional<std::string_view> text = sharding_of(parts);
-  const ByteView bytes =
-      text ? ByteView(reinterpret_cast<const std::uint8_t*>(text->data()), text->size(), 0)
-           : ByteView();
-  const Result<JsonDocument> places = JsonDocument::parse(bytes, limits_);
+  const Result<JsonDocument> places = JsonDocument::parse(text.value_or(""), limits_);
   if (!places) {
     faults.add(ErrorCode::kDcpBadMetadata, 0,
                "DCP_SHARDING_INFO, which says where its tensors lie, cannot be read: " +

@@ -302,8 +302,7 @@ class Walk {
     }
     const auto origin = json_text(json_field(json_field(node.value, "metadata"), "from_node"));
     if (!origin || origin->empty()) return;
-    const auto* text = reinterpret_cast<const std::uint8_t*>(origin->data());
-    const auto parsed = JsonDocument::parse(ByteView(text, origin->size(), 0), Limits{});
+    const auto parsed = JsonDocument::parse(*origin, Limits{});
     if (!parsed) fail_at(node, fmt::format("has a `from_node` that is no JSON: {}", parsed.error().detail));
   }
 

@@ -91,8 +91,7 @@ std::optional<Error> unreadable_call_tree(Json graph_module, const Limits& limit
     for (const char* key : {"in_spec", "out_spec"}) {
       const auto text = json_text(json_field(signature, key));
       if (!text || text->empty()) continue;
-      const auto* data = reinterpret_cast<const std::uint8_t*>(text->data());
-      const auto tree = JsonDocument::parse(ByteView(data, text->size(), 0), limits);
+      const auto tree = JsonDocument::parse(*text, limits);
       const auto parts = tree ? json_array(tree->root()) : std::nullopt;
       if (parts && parts->size() == 2 && json_integer(parts->at(0)) == kProtocol &&
           is_tree(parts->at(1))) {

@@ -24,6 +24,11 @@ Result<JsonDocument> JsonDocument::parse(ByteView bytes, const Limits& limits) {
   return document;
 }
 
+Result<JsonDocument> JsonDocument::parse(std::string_view text, const Limits& limits) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
+  return parse(ByteView(bytes, text.size(), 0), limits);
+}
+
 std::optional<std::string> JsonDocument::duplicate_key() const {
   std::vector<Json> left = {root_};
   std::vector<std::string_view> keys;

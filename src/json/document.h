@@ -23,6 +23,9 @@ class JsonDocument {
   /// Errors: kJsonInvalid, kLimitExceeded.
   [[nodiscard]] static Result<JsonDocument> parse(ByteView bytes, const Limits& limits);
 
+  /// The same of a text from inside a file, such as a string of another document. Offsets begin there.
+  [[nodiscard]] static Result<JsonDocument> parse(std::string_view text, const Limits& limits);
+
   [[nodiscard]] Json root() const { return root_; }
 
   /// A key that some object has twice: of the two, readers take the first or the last as they like.

@@ -391,8 +391,7 @@ bool is_known_version(std::string_view version) {
 tl::expected<StoredReport, Faults> read_json_report(std::string_view bytes,
                                                     std::span<const Rule* const> known,
                                                     const Limits& limits) {
-  const Result<JsonDocument> document = JsonDocument::parse(
-      ByteView(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), 0), limits);
+  const Result<JsonDocument> document = JsonDocument::parse(bytes, limits);
   if (!document) return wrong("it is no JSON report: " + document.error().detail);
   if (const std::optional<std::string> twice = document->duplicate_key()) {
     return wrong(fmt::format("key `{}` stands twice", *twice));

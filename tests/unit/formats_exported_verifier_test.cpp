@@ -43,8 +43,7 @@ std::string odds(const std::string& old = "", const std::string& by = "") {
     REQUIRE(at != text.npos);
     text.replace(at, old.size(), by);
   }
-  const ByteView view{reinterpret_cast<const std::uint8_t*>(text.data()), text.size(), 0};
-  const auto document = JsonDocument::parse(view, {});
+  const auto document = JsonDocument::parse(std::string_view(text), Limits{});
   REQUIRE(document);
   const auto error = signature_at_odds(document->root());
   if (error) CHECK(error->code == ErrorCode::kArchiveRefused);
