@@ -189,6 +189,8 @@ def main() -> int:
         sound = {} if options.files and not options.only else make_sound(root / "sound")
         sound = {path: loads for path, loads in sound.items()
                  if not options.only or path.name in options.only}
+        if missing := set(options.only) - {path.name for path in sound}:
+            parser.error(f"no sound file is called {', '.join(sorted(missing))}")
         sound |= {path: format_loaders.loader_of(path) for path in options.files}
         for path, loads in sound.items():
             code, wrong = torchvet.check(path)
