@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/checked.h"
 #include "formats/exported_builder.h"
 #include "formats/exported_graph.h"
 
@@ -365,8 +366,16 @@ class Walk {
       }
     }
     if (counts[0] != counts[1]) {
-      fail_at(meta, fmt::format("has {} sizes and {} strides", counts[0], counts[1]));
+      return fail_at(meta, fmt::format("has {} sizes and {} strides", counts[0], counts[1]));
     }
+    std::optional<std::uint64_t> elements = 1;
+    const auto sizes = json_array(json_field(meta.value, "sizes"));
+    for (const Json number : *sizes) {
+      const auto size = json_integer(json_field(number, "as_int"));
+      if (!size) return;  // one that is not known before the program runs
+      if (elements) elements = checked_mul(*elements, static_cast<std::uint64_t>(*size));
+    }
+    if (!elements || *elements > INT64_MAX) fail_at(meta, "has more elements than can be counted");
   }
 
   /// Torch looks every input of a graph and every result of a node up in the tables of its values.

@@ -8,8 +8,7 @@ namespace {
 
 /// Why the text is no config of weights; "" when it is one.
 std::string wrong_with(const std::string& text) {
-  const auto* data = reinterpret_cast<const std::uint8_t*>(text.data());
-  const Result<JsonDocument> document = JsonDocument::parse(ByteView(data, text.size(), 0), {});
+  const Result<JsonDocument> document = JsonDocument::parse(std::string_view(text), Limits{});
   REQUIRE(document);
   const std::optional<Error> error = against_schema(document->root(), SchemaRoot::kPayloads);
   return error ? error->detail : "";
@@ -54,4 +53,9 @@ TEST_CASE("what is missing, or of another kind, is told with its place") {
         "TensorMeta at `w` has `sizes` below 0");
   CHECK(wrong_with(changed("{\"as_int\": 2}", "{\"as_int\": 2}, {\"as_int\": 2}")) ==
         "TensorMeta at `w` has 2 sizes and 1 strides");
+  CHECK(wrong_with(changed("{\"as_int\": 2}", "{\"as_int\": 9223372036854775807}")).empty());
+  const std::string much = "4294967296";
+  CHECK(wrong_with(config(exported::meta({much, much}, {"1", "1"}))) ==
+        "TensorMeta at `w` has more elements than can be counted");
+  CHECK(wrong_with(config(exported::meta({"0", much, "2147483647"}, {"1", "1", "1"}))).empty());
 }
