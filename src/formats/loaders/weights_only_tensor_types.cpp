@@ -199,24 +199,16 @@ Loaded RestrictedUnpickler::tensor_of_data(const AllowedName& name, const Tensor
         fail("RuntimeError", fmt::format("not a storage '{}'", type_name(from)));
         return {};
       }
-      [[fallthrough]];
-    case LoadedKind::kNone:
-    case LoadedKind::kBool:
-    case LoadedKind::kFloat:
-    case LoadedKind::kComplex:
-    case LoadedKind::kSet:
-    case LoadedKind::kDict:
-    case LoadedKind::kOrderedDict:
-    case LoadedKind::kCounter:
-    case LoadedKind::kDevice:
-    case LoadedKind::kLayout:
-      fail("TypeError",
-           fmt::format("new(): data must be a sequence (got {})", short_type_name(from)));
-      return {};
+      break;
     default:
       break;
   }
-  leave(form_of(name.name));
+  if (is_plain_object(from.kind) || from.kind == LoadedKind::kBool ||
+      from.kind == LoadedKind::kFloat || from.kind == LoadedKind::kComplex) {
+    fail("TypeError", fmt::format("new(): data must be a sequence (got {})", short_type_name(from)));
+  } else {
+    leave(form_of(name.name));
+  }
   return {};
 }
 
