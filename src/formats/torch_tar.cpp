@@ -438,8 +438,8 @@ void TarArchive::resolve_ids(ObjectId first, const Stream& stream) {
     const ByteRange where = tree_.at(id).where;
     if (const Object::Tuple* tuple = tree_.as<Object::Tuple>(content);
         tuple && !tuple->items.empty()) {
-      std::vector<ObjectId> items = {tree_.add({std::string("module"), where})};
-      items.insert(items.end(), tuple->items.begin(), tuple->items.end());
+      std::vector<ObjectId> items = tuple->items;  // which moves when an object is added
+      items.insert(items.begin(), tree_.add({std::string("module"), where}));
       const ObjectId named = tree_.add({Object::Tuple{std::move(items)}, where});
       tree_.at(id).value = Object::Persistent{named};
       continue;
