@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -44,7 +46,8 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
                                   : name.substr(slash + 1) == part);
     });
   };
-  if (!has("version")) return {};
+  const bool hidden = !has("version");  // as programs have it since the version 6
+  if (hidden && !has(".data/version")) return {};
   const bool script = has("code/") && !has("constants.pkl");
   if (has("data.pkl") && !script) return {};
   Finding finding;
@@ -53,8 +56,9 @@ std::vector<Finding> check(const Artifact& artifact, const Intent&) {
                           "exception midway"
                         : "the archive holds no object: saving it raised an exception midway";
   finding.evidence.push_back(
-      {"bytes", std::string("it has the member `version`, which is written last, and no `") +
-                    (script ? "constants.pkl`" : "data.pkl`")});
+      {"bytes", fmt::format("it has the member `{}`, which is written last, and no `{}`",
+                            hidden ? ".data/version" : "version",
+                            script ? "constants.pkl" : "data.pkl")});
   return {finding};
 }
 
