@@ -26,12 +26,22 @@ TEST_CASE("what is a letter away from a name of torch is not there") {
   CHECK(why_missing("collectionx", "OrderedDict"));
   CHECK(why_missing("torch", "FloatStorag"));
   CHECK(why_missing("torch", "Float0torage"));
+  CHECK(why_missing("torch._utils", "_ruild_tensor_v2") ==
+        "torch has no `torch._utils._ruild_tensor_v2`, it has `torch._utils._rebuild_tensor_v2`");
+  CHECK(why_missing("torch._utils", "_rebuild_tesnor_v2"));
+  CHECK(why_missing("collections", "OrdexedDixt"));
+  CHECK(why_missing("torxh._utilz", "_rebuild_tensor_v2"));
 }
 
 TEST_CASE("what an older or newer torch may have, and what somebody else has, may be there") {
   CHECK_FALSE(why_missing("torch._utils", "_rebuild_tensor_v2"));
   CHECK_FALSE(why_missing("torch._utils", "_rebuild_tensor_v4"));
   CHECK_FALSE(why_missing("torch._utils", "_rebuild_tensor"));
+  CHECK_FALSE(why_missing("torch._utils", "_rebuild_tensor_v21"));
+  CHECK_FALSE(why_missing("torch._utils", "_rebuild_sparse_csr_tensor"));
+  CHECK_FALSE(why_missing("torch._utils", "_rebuild_mlc_tensor"));
+  CHECK_FALSE(why_missing("torch._utils", "_rebuild_xla_tensor"));
+  CHECK_FALSE(why_missing("collections", "defaultdict"));
   CHECK_FALSE(why_missing("torch.storage", "_TypedStorage"));
   CHECK_FALSE(why_missing("torch", "tensor"));
   CHECK_FALSE(why_missing("torch", "int"));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "formats/fault_list.h"
 #include "formats/loaders/allowed_names.h"
@@ -48,9 +49,42 @@ bool is_one_letter_off(std::string_view a, std::string_view b) {
   return letter && a.substr(at + 1) == rest;
 }
 
+/// How many letters were changed, put in or left out, up to three; three where something other than a
+/// letter was. Both are short: names of torch.
+int letters_off(std::string_view a, std::string_view b) {
+  constexpr int kMany = 3;
+  const auto gap = a.size() > b.size() ? a.size() - b.size() : b.size() - a.size();
+  if (gap >= kMany) return kMany;
+  const auto cost = [](char c) { return is_letter(c) ? 1 : kMany; };
+  std::vector<int> row(b.size() + 1, 0);
+  for (std::size_t j = 0; j < b.size(); ++j) row[j + 1] = std::min(kMany, row[j] + cost(b[j]));
+  for (const char from : a) {
+    int diagonal = row[0];
+    row[0] = std::min(kMany, row[0] + cost(from));
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const int changed = from == b[j] ? 0 : std::max(cost(from), cost(b[j]));
+      const int here = std::min({diagonal + changed, row[j + 1] + cost(from), row[j] + cost(b[j])});
+      diagonal = std::exchange(row[j + 1], std::min(kMany, here));
+    }
+  }
+  return row.back();
+}
+
+/// Whether two letters of the name are wrong, or of the module, and the other is as it is allowed.
+bool is_two_letters_off(std::string_view module, std::string_view name, std::string_view allowed) {
+  constexpr std::size_t kLongest = 100;
+  const std::size_t dot = allowed.rfind('.');
+  const std::string_view its_module = allowed.substr(0, dot), its_name = allowed.substr(dot + 1);
+  if (module.size() > kLongest || name.size() > kLongest) return false;
+  return (module == its_module && letters_off(name, its_name) == 2) ||
+         (name == its_name && letters_off(module, its_module) == 2);
+}
+
 /// Shorter names of torch are near others that are there: torch.int and torch.int8, torch.tensor and
 /// torch.Tensor. Of the 50,000 names in the modules of torch 2.13 no longer one is near an allowed one.
 constexpr std::size_t kLongEnough = std::string_view("torch.tensor").size() + 1;
+/// Nor is one within two letters of those as long as this.
+constexpr std::size_t kLongForTwo = std::string_view("torch.FloatStorage").size();
 
 /// The pickles of a TorchScript archive without which it does not load.
 bool is_read_with_program(std::string_view member) {
@@ -67,7 +101,10 @@ std::optional<std::string> why_missing(std::string_view module, std::string_view
   if (full.size() < kLongEnough || find_allowed(full, kKnownUnpicklers.back()) != nullptr) return {};
   for (const AllowedName& allowed : allowed_names()) {
     if (allowed.name == full) return {};  // of an older release
-    if (allowed.name.size() >= kLongEnough && is_one_letter_off(full, allowed.name)) {
+    const bool near = (allowed.name.size() >= kLongEnough && is_one_letter_off(full, allowed.name)) ||
+                      (allowed.name.size() >= kLongForTwo &&
+                       is_two_letters_off(module, name, allowed.name));
+    if (near) {
       return fmt::format("torch has no `{}`, it has `{}`", full, allowed.name);
     }
   }

@@ -10,8 +10,8 @@
 namespace torchvet {
 
 /// Why nothing of this name is there to be imported, whatever is installed where the file is loaded;
-/// nothing when it may be there. Of torch's own names those are told that are one letter, which is
-/// no digit, away from one that the restricted unpickler allows.
+/// nothing when it may be there. Of torch's own names those are told that are one letter or two, which are
+/// no digits, away from one that the restricted unpickler allows.
 [[nodiscard]] std::optional<std::string> why_missing(std::string_view module, std::string_view name);
 
 /// The same of a pickle of a TorchScript program, which LibTorch's own unpickler reads: it knows a few
