@@ -18,6 +18,7 @@
 #include "core/checked.h"
 #include "formats/exported_builder.h"
 #include "formats/exported_graph.h"
+#include "model/device.h"
 
 namespace torchvet {
 namespace {
@@ -288,6 +289,7 @@ class Walk {
     }
     if (item.of == kNode) check_node(item);
     if (item.of == kTensorMeta) check_layout(item);
+    if (item.of == kDevice) check_device(item);
   }
 
   /// Torch looks the target up by its name, and reads where a node came from out of a text.
@@ -353,6 +355,16 @@ class Walk {
   }
 
   /// Torch makes each tensor anew, without numbers, by `empty_strided`.
+  void check_device(const Item& device) {
+    const auto type = json_text(json_field(device.value, "type"));
+    if (type && !is_device_type(*type)) {
+      return fail_at(device, fmt::format("has a type that torch does not have: {}", type->substr(0, 40)));
+    }
+    if (json_integer(json_field(device.value, "index")).value_or(0) < 0) {
+      fail_at(device, "has an index below 0");
+    }
+  }
+
   void check_layout(const Item& meta) {
     std::size_t counts[2] = {};
     for (const auto& [field, count] : {std::pair("sizes", &counts[0]), {"strides", &counts[1]}}) {

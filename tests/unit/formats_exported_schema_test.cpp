@@ -54,6 +54,10 @@ TEST_CASE("what is missing, or of another kind, is told with its place") {
   CHECK(wrong_with(changed("{\"as_int\": 2}", "{\"as_int\": 2}, {\"as_int\": 2}")) ==
         "TensorMeta at `w` has 2 sizes and 1 strides");
   CHECK(wrong_with(changed("{\"as_int\": 2}", "{\"as_int\": 9223372036854775807}")).empty());
+  CHECK(wrong_with(changed("\"type\": \"cpu\"", "\"type\": \"cpv\"")) ==
+        "Device at `w` has a type that torch does not have: cpv");
+  CHECK(wrong_with(changed("\"index\": null", "\"index\": -1")) == "Device at `w` has an index below 0");
+  CHECK(wrong_with(changed("\"index\": null", "\"index\": 3")).empty());
   const std::string much = "4294967296";
   CHECK(wrong_with(config(exported::meta({much, much}, {"1", "1"}))) ==
         "TensorMeta at `w` has more elements than can be counted");

@@ -10,6 +10,7 @@
 
 #include "core/checked.h"
 #include "formats/loaders/libtorch_unpickler.h"
+#include "model/device.h"
 
 namespace torchvet {
 namespace {
@@ -148,9 +149,6 @@ void LibtorchUnpickler::move_to(std::string_view type, std::string_view device) 
 }
 
 std::optional<std::string_view> LibtorchUnpickler::device_type(Id id) {
-  constexpr std::array<std::string_view, 20> kTypes = {
-      "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve",
-      "fpga", "maia", "xla", "lazy", "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone"};
   if (!expect(id, Kind::kString)) return std::nullopt;
   const std::string_view text = values_[id].text;
   const std::string_view type = text.substr(0, text.find(':'));
@@ -164,7 +162,7 @@ std::optional<std::string_view> LibtorchUnpickler::device_type(Id id) {
     leave("the name of a device is not followed");
   } else if (index == DeviceIndex::kWrong) {
     fail("Invalid device string: ", LoadProblem::kContainer);
-  } else if (std::find(kTypes.begin(), kTypes.end(), type) == kTypes.end()) {
+  } else if (!is_device_type(type)) {
     fail(fmt::format("device type at start of device string: {}", type), LoadProblem::kContainer);
   } else {
     return type;
