@@ -51,10 +51,8 @@ bool is_example_inputs(const PickleProgram& pickle) {
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
   constexpr std::size_t kInMessage = 5;
   if (artifact.format != Format::kExportedProgram) return {};
-  const auto said =
-      std::find_if(artifact.loaders.begin(), artifact.loaders.end(),
-                   [](const LoaderPrediction& one) { return one.loader == kExportLoader; });
-  if (said == artifact.loaders.end()) return {};
+  const LoaderPrediction* said = prediction_of(artifact, kExportLoader);
+  if (said == nullptr) return {};
   const auto is_refused = [&](const std::string& name) {
     return std::binary_search(said->names.begin(), said->names.end(), name);
   };

@@ -1,7 +1,3 @@
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include "model/pickle_reports.h"
 #include "rule/rule.h"
 
@@ -38,11 +34,9 @@ Save a plain dict, `torch.save(dict(model.state_dict()), path)`; or the whole pr
 )md";
 
 std::vector<Finding> check(const Artifact& artifact, const Intent&) {
-  const auto said =
-      std::find_if(artifact.loaders.begin(), artifact.loaders.end(),
-                   [](const LoaderPrediction& one) { return one.loader == kPickleLoader; });
+  const LoaderPrediction* said = prediction_of(artifact, kPickleLoader);
   const bool refused =
-      said != artifact.loaders.end() && said->opens == false &&
+      said != nullptr && said->opens == false &&
       (said->problem == LoadProblem::kConstruct || said->problem == LoadProblem::kOpcode);
   if (!refused || artifact.format != Format::kTorchZip || artifact.pickles.empty() || holds_whole_module(artifact) || does_more_than_load(artifact)) return {};
   Finding finding;

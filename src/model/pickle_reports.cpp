@@ -20,13 +20,6 @@ bool has_broken_pickle(const Artifact& artifact) {
       [&](const PickleProgram& pickle) { return is_broken(artifact, pickle.name); });
 }
 
-const LoaderPrediction* prediction_of(const Artifact& artifact, std::string_view loader) {
-  const auto said =
-      std::find_if(artifact.loaders.begin(), artifact.loaders.end(),
-                   [&](const LoaderPrediction& one) { return one.loader == loader; });
-  return said == artifact.loaders.end() ? nullptr : &*said;
-}
-
 }  // namespace
 
 bool is_of_layout(const Fault& fault) {
@@ -50,6 +43,13 @@ bool does_more_than_load(const Artifact& artifact) {
   return std::any_of(artifact.pickles.begin(), artifact.pickles.end(), [&](const PickleProgram& p) {
     return !effects_of(artifact.objects, p, 1).empty();
   });
+}
+
+const LoaderPrediction* prediction_of(const Artifact& artifact, std::string_view loader) {
+  const auto said =
+      std::find_if(artifact.loaders.begin(), artifact.loaders.end(),
+                   [&](const LoaderPrediction& one) { return one.loader == loader; });
+  return said == artifact.loaders.end() ? nullptr : &*said;
 }
 
 const LoaderPrediction* refused_by_weights_only(const Artifact& artifact) {

@@ -23,6 +23,10 @@ namespace torchvet {
 /// Whether loading the artifact without restrictions does what PKL001 reports.
 [[nodiscard]] bool does_more_than_load(const Artifact& artifact);
 
+/// What is predicted of the loader of this name; null when that was not asked.
+[[nodiscard]] const LoaderPrediction* prediction_of(const Artifact& artifact,
+                                                    std::string_view loader);
+
 /// What is predicted of torch.load(weights_only=True) when it refuses what torch.save wrote because
 /// of what the pickle asks for, and no other rule has a worse thing to say of that; else null. A
 /// pickle that is damaged is not refused for what it asks.

@@ -4,6 +4,10 @@
 
 namespace torchvet {
 
+bool is_sequence(LoadedKind kind) {
+  return kind == LoadedKind::kList || kind == LoadedKind::kTuple || kind == LoadedKind::kSize;
+}
+
 bool is_no_iterable(const Loaded& value) {
   switch (value.kind) {
     case LoadedKind::kNone:

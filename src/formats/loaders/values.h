@@ -55,6 +55,9 @@ struct Loaded {
   Hash tuple_hash = Hash::kIs;
 };
 
+/// A list, a tuple, or a torch.Size, which is a tuple.
+[[nodiscard]] bool is_sequence(LoadedKind kind);
+
 /// Whether Python can go through the value: what it says of that needs nothing but its type.
 [[nodiscard]] bool is_no_iterable(const Loaded& value);
 

@@ -165,8 +165,7 @@ Loaded RestrictedUnpickler::make_set(Arguments arguments) {
     return {};
   }
   if (from.kind == LoadedKind::kText || from.kind == LoadedKind::kBytes) return made;
-  if (from.kind != LoadedKind::kList && from.kind != LoadedKind::kTuple &&
-      from.kind != LoadedKind::kSize) {
+  if (!is_sequence(from.kind)) {
     leave(form_of("set"));
     return {};
   }

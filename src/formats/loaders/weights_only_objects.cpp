@@ -383,8 +383,7 @@ void RestrictedUnpickler::update_attributes(LoadedId state_id) {
   constexpr std::string_view kLength =
       "dictionary update sequence element #0 has length {}; 2 is required";
   if (state.kind == LoadedKind::kText) return fail("ValueError", fmt::format(kLength, 1));
-  if (state.kind == LoadedKind::kList || state.kind == LoadedKind::kTuple ||
-      state.kind == LoadedKind::kSize) {
+  if (is_sequence(state.kind)) {
     const Loaded& first = values_[state.items.front()];
     const bool row = first.kind == LoadedKind::kList || first.kind == LoadedKind::kTuple;
     const bool text = first.kind == LoadedKind::kText;
@@ -408,8 +407,7 @@ void RestrictedUnpickler::set_tensor(LoadedId state_id) {
   if (from != nullptr && from->size.empty()) {
     return fail("TypeError", "iteration over a 0-d tensor");
   }
-  const bool row = state.kind == LoadedKind::kList || state.kind == LoadedKind::kTuple ||
-                   state.kind == LoadedKind::kSize || is_dict(state.kind);
+  const bool row = is_sequence(state.kind) || is_dict(state.kind);
   const bool odd = row && !state.items.empty() &&
                    values_[state.items.front()].kind != LoadedKind::kStorage &&
                    values_[state.items.front()].kind != LoadedKind::kTensor &&
@@ -427,8 +425,7 @@ void RestrictedUnpickler::set_parameter(LoadedId state_id) {
   if (is_no_iterable(state)) {
     return fail("TypeError", fmt::format("object of type '{}' has no len()", short_type_name(state)));
   }
-  const bool row = state.kind == LoadedKind::kList || state.kind == LoadedKind::kTuple ||
-                   state.kind == LoadedKind::kSize;
+  const bool row = is_sequence(state.kind);
   if (!row && truth(state_id) != false) return leave(std::string(kBuild));
   const std::size_t length = row ? state.items.size() : 0;
   constexpr std::size_t kParts = 3, kMostParts = 5;

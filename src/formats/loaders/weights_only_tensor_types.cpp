@@ -51,10 +51,6 @@ bool fits(std::int64_t number, DType dtype) {
   }
 }
 
-bool is_sequence(LoadedKind kind) {
-  return kind == LoadedKind::kList || kind == LoadedKind::kTuple || kind == LoadedKind::kSize;
-}
-
 }  // namespace
 
 /// Those of CUDA make nothing where the others of what is predicted hold, too: on a machine without a
