@@ -19,7 +19,8 @@ together:
 - any archive of torch: a member that lies in another folder than the first one, a name that is no UTF-8, a
   version that is no number or that no torch up to 2.13 reads, an id of the contents that is no UTF-8
 - a `.pt2`: records `archive_format` and `archive_version` that do not hold exactly `pt2` and `0`, a graph and a
-  signature that do not name the same inputs and outputs
+  signature that do not name the same inputs and outputs, a call of an operator that torch does not have, or
+  without an argument that it needs
 - a TorchScript program, whose pickles LibTorch's own unpickler reads: an opcode that it does not know, such as a
   second PROTO, more than one value at the end, an object without an attribute that the code of its class
   declares, a class without code, another thing where a module should be

@@ -5,8 +5,9 @@
 //
 // Read here without a worker: the program is JSON. No byte of a weight is touched; the pickles,
 // which torch.export.load may run, go through the pickle machine and are never loaded.
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,18 +16,22 @@
 #include <vector>
 
 #include "formats/archive.h"
+#include "formats/exported_compiled.h"
 #include "formats/exported_graph.h"
 #include "formats/exported_modules.h"
+#include "formats/exported_operators.h"
 #include "formats/exported_schema.h"
 #include "formats/exported_signature.h"
 #include "formats/exported_tensors.h"
 #include "formats/exported_verifier.h"
 #include "formats/fault_list.h"
+#include "formats/json_member.h"
 #include "formats/nested_files.h"
 #include "formats/reader.h"
 #include "formats/torch_records.h"
 #include "formats/zip.h"
 #include "json/document.h"
+#include "model/torch_release.h"
 
 namespace torchvet {
 namespace {
@@ -69,7 +74,7 @@ class ExportedReader {
     }
     for (const Model& model : models) info().models.push_back(model.name);
     for (const Model& model : models) read_model(model);
-    list_compiled();
+    list_native_code(file_, zip_, options_.limits, artifact_);
     if (models.empty() && info().compiled.empty()) {
       artifact_.add_gap("models", "the archive holds no program");
     }
@@ -141,21 +146,8 @@ class ExportedReader {
     return id;
   }
 
-  /// A JSON member; on a failure a fault and nothing.
   std::optional<JsonDocument> document(MemberId id) {
-    std::string buffer;
-    const std::optional<ByteView> bytes = contents(id, buffer);
-    if (!bytes) return std::nullopt;
-    Result<JsonDocument> parsed = JsonDocument::parse(*bytes, options_.limits);
-    if (!parsed) {
-      artifact_.add_fault(zip_.members[id].name, parsed.error());
-      return std::nullopt;
-    }
-    if (const std::optional<std::string> key = parsed->duplicate_key()) {
-      artifact_.add_fault(zip_.members[id].name, {ErrorCode::kJsonDuplicateKey, bytes->offset(),
-                                                  "an object has the key `" + *key + "` twice"});
-    }
-    return std::move(*parsed);
+    return json_member(file_, zip_.members[id], options_.limits, artifact_);
   }
 
   bool big_endian() {
@@ -196,6 +188,7 @@ class ExportedReader {
         if (const auto odds = signature_at_odds(*graph_module)) {
           artifact_.add_contradiction(member_name, *odds);
         }
+        check_calls(*graph_module, program->root(), member_name);
         modules.collect(*graph_module);
         if (options_.graphs) lower(*graph_module, model, root, tensors.constants());
       } else {
@@ -231,12 +224,36 @@ class ExportedReader {
   /// Where the readers had nothing to say of a text, torch may still not make its classes of it.
   /// `before`: how many faults there were when the readers began with the text.
   void check_schema(Json root, SchemaRoot kind, const std::string& member_name, std::size_t before) {
-    if (info().schema_major != kKnownSchemaMajor || info().schema_minor > kKnownSchemaMinor) return;
+    if (!is_of_known_schema()) return;
     const bool told = std::any_of(artifact_.faults.begin() + static_cast<std::ptrdiff_t>(before),
                                   artifact_.faults.end(),
                                   [&](const Fault& fault) { return fault.member == member_name; });
     const std::optional<Error> wrong = told ? std::nullopt : against_schema(root, kind);
     if (wrong) artifact_.add_fault(member_name, *wrong);
+  }
+
+  void check_calls(Json graph_module, Json program, const std::string& member_name) {
+    if (!is_of_known_schema()) return;
+    const auto release = release_from_text(info().torch_version);
+    if (release && *release > kNewestTorch) return;  // it may call what that one has
+    const auto verifiers = json_array(json_field(program, "verifiers"));
+    const bool for_training =
+        verifiers && verifiers->size() > 0 &&
+        std::all_of(verifiers->begin(), verifiers->end(),
+                    [](Json verifier) { return json_text(verifier) == "TRAINING"; });
+    const auto odds = calls_at_odds(graph_module, for_training);
+    if (!odds) return;
+    if (odds->code == ErrorCode::kArchiveRefused) {
+      artifact_.add_contradiction(member_name, *odds);
+    } else {
+      artifact_.add_fault(member_name, *odds);
+    }
+  }
+
+  /// Of an older one torch 2.13 reads nothing, of a newer one it may lack a part.
+  bool is_of_known_schema() const {
+    const ExportedInfo& program = *artifact_.exported;
+    return program.schema_major == kKnownSchemaMajor && program.schema_minor <= kKnownSchemaMinor;
   }
 
   // --- Tensors -----------------------------------------------------------------------------------
@@ -301,6 +318,7 @@ class ExportedReader {
     for (const ExportedInput& input : *inputs) {
       if (input.kind == ExportedInput::Kind::kParameter) names.parameters.emplace(input.target);
       if (input.kind == ExportedInput::Kind::kBuffer) names.buffers.emplace(input.target);
+      if (input.not_persistent) names.not_persistent.emplace(input.target);
       if (input.kind == ExportedInput::Kind::kConstant) names.constants.emplace(input.target);
     }
     return names;
@@ -338,7 +356,9 @@ class ExportedReader {
         json_integer(version).value_or(json_integer(json_field(version, "major")).value_or(0));
     info().torch_version =
         std::string(json_text(json_field(program, "torch_version")).value_or(""));
-    if (info().schema_major < kOldestSchema || info().schema_major > kKnownSchemaMajor) {
+    // The layout of today came with the schema of today.
+    const std::int64_t oldest = info().older_layout ? kOldestSchema : kKnownSchemaMajor;
+    if (info().schema_major < oldest || info().schema_major > kKnownSchemaMajor) {
       artifact_.add_gap(member_name, "schema version " + std::to_string(info().schema_major) +
                                          " is not known; read as the newest known one");
     }
@@ -349,55 +369,11 @@ class ExportedReader {
       return;
     }
     for (const Json verifier : *verifiers) {
-      info().decomposed = info().decomposed || json_text(verifier) == "ATEN";
-    }
-  }
-
-  // --- Native code -------------------------------------------------------------------------------
-
-  /// Parts are in a folder for each model; ExecuTorch and MTIA have one folder for all.
-  void list_compiled() {
-    constexpr std::string_view kInductor = "data/aotinductor/";
-    std::map<std::string, CompiledModel> models;
-    for (MemberId id = 0; id < zip_.members.size(); ++id) {
-      const std::string& whole = zip_.members[id].name;
-      if (!whole.starts_with(zip_.prefix)) continue;
-      const std::string_view part = std::string_view(whole).substr(zip_.prefix.size());
-      std::string name;
-      if (part.starts_with(kInductor)) {
-        name = part.substr(kInductor.size());
-        name = name.substr(0, name.find('/'));
-      } else if (!part.starts_with("data/executorch/") && !part.starts_with("data/mtia")) {
-        continue;
-      }
-      CompiledModel& model = models[name];
-      model.name = name;
-      model.parts.emplace_back(part);
-      if (part.ends_with("metadata.json")) read_notes(id, model);
-    }
-    for (auto& [name, model] : models) {
-      artifact_.add_gap(name.empty() ? "compiled code" : "compiled model " + name,
-                        std::to_string(model.parts.size()) +
-                            " parts of native code, which cannot "
-                            "be analysed");
-      info().compiled.push_back(std::move(model));
-    }
-  }
-
-  /// Values that are no text are left out. Each part has such a file, mostly the same.
-  void read_notes(MemberId id, CompiledModel& model) {
-    constexpr std::size_t kMostNotes = 64;
-    const auto notes = document(id);
-    const auto fields = notes ? json_object(notes->root()) : std::nullopt;
-    if (!fields) return;
-    for (const auto field : *fields) {
-      const auto value = json_text(field.value);
-      if (!value || value->empty()) continue;
-      const auto at = std::find_if(model.notes.begin(), model.notes.end(),
-                                   [&](const auto& note) { return note.first == field.key; });
-      if (at != model.notes.end()) continue;
-      if (model.notes.size() == kMostNotes) return;
-      model.notes.emplace_back(field.key, *value);
+      const std::string_view dialect = json_text(verifier).value_or("");
+      info().decomposed = info().decomposed || dialect == "ATEN";
+      if (dialect.empty() || dialect == "ATEN" || dialect == "TRAINING") continue;
+      artifact_.add_gap(member_name, fmt::format("the program is of the dialect `{}`, which another "
+                                                 "library brings", dialect));
     }
   }
 

@@ -40,6 +40,9 @@ ExportedInput input_of(const JsonUnion& spec) {
     const auto path = json_text(json_field(spec.value, target.key));
     if (path) input = {target.kind, input.name, *path};
   }
+  if (input.kind == Kind::kBuffer) {
+    input.not_persistent = json_bool(json_field(spec.value, "persistent")) == false;
+  }
   return input;
 }
 

@@ -15,6 +15,7 @@ struct ExportedInput {
   Kind kind = Kind::kOther;
   std::string_view name;    ///< of the placeholder; empty when it has none
   std::string_view target;  ///< path of the parameter or buffer, name of the constant or object
+  bool not_persistent = false;  ///< of a buffer
 };
 
 /// The inputs that a program's signature names, in order. Views live as long as the JSON does.

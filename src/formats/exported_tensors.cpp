@@ -1,5 +1,7 @@
 #include "formats/exported_tensors.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -45,11 +47,30 @@ void ExportedTensors::read_weights(Json config, const std::string& member) {
   const auto entries = json_object(json_field(config, "config"));
   if (!entries) return faults.add(ErrorCode::kExportedBadProgram, 0, "there is no `config` in it");
   for (const auto field : *entries) {
+    compare_with_signature(field.key, field.value, faults);
     const auto id = read({field.key, field.value, "data/weights/"}, faults);
     if (!id) continue;
     Tensor& tensor = artifact_.tensors[*id];
     tensor.is_parameter = json_bool(json_field(field.value, "is_param")).value_or(false);
     tensor.role = tensor.is_parameter ? TensorRole::kParameter : TensorRole::kBuffer;
+  }
+}
+
+/// Source: `_verify_exported_program_signature` of torch/_export/verifier.py, 2.13.
+void ExportedTensors::compare_with_signature(std::string_view name, Json payload, FaultList& faults) {
+  const std::string key(name);
+  const bool pickled = json_bool(json_field(payload, "use_pickle")).value_or(false);
+  if (!pickled && registered_.parameters.contains(key) &&
+      json_bool(json_field(payload, "is_param")) == false) {
+    faults.add_contradiction(
+        ErrorCode::kIndexDisagrees, 0,
+        fmt::format("the signature calls `{}` a parameter, the config of weights does not", name));
+  }
+  if (registered_.not_persistent.contains(key)) {
+    faults.add_contradiction(
+        ErrorCode::kIndexDisagrees, 0,
+        fmt::format("the signature says that the buffer `{}` is not saved with the weights, where it is",
+                    name));
   }
 }
 

@@ -19,6 +19,7 @@ namespace torchvet {
 struct RegisteredNames {
   std::set<std::string> parameters;
   std::set<std::string> buffers;
+  std::set<std::string> not_persistent;  ///< of the buffers
   std::set<std::string> constants;
 };
 
@@ -69,6 +70,7 @@ class ExportedTensors {
                                   FaultList& faults);
   std::optional<TensorId> adopt(std::string_view name, ObjectId value, FaultList& faults);
   std::optional<TensorId> adopt_fake(std::string_view name, ObjectId call, FaultList& faults);
+  void compare_with_signature(std::string_view name, Json payload, FaultList& faults);
   void set_constant_role(TensorId id, std::string_view name);
   [[nodiscard]] std::string path_of(std::string_view name) const;
   void name_parts(ObjectId root, std::string_view name);

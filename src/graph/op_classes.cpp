@@ -1,5 +1,6 @@
 #include <unordered_map>
 
+#include "core/split.h"
 #include "graph/op_names.h"
 #include "graph/op_table.h"
 #include "model/operators.h"
@@ -62,7 +63,7 @@ constexpr ClassRow kClasses[] = {
 std::unordered_map<std::string_view, OpClass> make_classes() {
   std::unordered_map<std::string_view, OpClass> classes;
   for (const ClassRow& row : kClasses) {
-    for_each_word(row.names, [&](std::string_view name) { classes.emplace(name, row.op_class); });
+    for_each_part(row.names, ' ', [&](std::string_view name) { classes.emplace(name, row.op_class); });
   }
   return classes;
 }

@@ -6,6 +6,7 @@
 // and what torch does not have. It reads the two tables at the end line by line.
 #include <unordered_map>
 
+#include "core/split.h"
 #include "graph/op_names.h"
 #include "graph/op_table.h"
 
@@ -249,7 +250,7 @@ std::span<const SlotRow> slots_of(std::string_view op) {
   static const std::unordered_map<std::string_view, std::span<const SlotRow>> rows = [] {
     std::unordered_map<std::string_view, std::span<const SlotRow>> made;
     for (const SlotLine& line : kSlots) {
-      for_each_word(line.ops, [&](std::string_view name) { made.emplace(name, line.slots); });
+      for_each_part(line.ops, ' ', [&](std::string_view name) { made.emplace(name, line.slots); });
     }
     return made;
   }();
@@ -261,7 +262,7 @@ const SwitchRow* switch_of(std::string_view op) {
   static const std::unordered_map<std::string_view, const SwitchRow*> rows = [] {
     std::unordered_map<std::string_view, const SwitchRow*> made;
     for (const SwitchLine& line : kSwitches) {
-      for_each_word(line.ops, [&](std::string_view name) { made.emplace(name, &line.row); });
+      for_each_part(line.ops, ' ', [&](std::string_view name) { made.emplace(name, &line.row); });
     }
     return made;
   }();

@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/split.h"
 #include "graph/op_names.h"
 #include "graph/op_table.h"
 #include "graph/slices.h"
@@ -63,14 +64,14 @@ constexpr int kLongestPass = 16;
 std::unordered_map<std::string_view, Role> make_roles() {
   std::unordered_map<std::string_view, Role> roles;
   for (const RoleRow& row : kRoles) {
-    for_each_word(row.names, [&](std::string_view name) { roles.emplace(name, row.role); });
+    for_each_part(row.names, ' ', [&](std::string_view name) { roles.emplace(name, row.role); });
   }
   return roles;
 }
 
 std::unordered_set<std::string_view> make_set(std::string_view names) {
   std::unordered_set<std::string_view> set;
-  for_each_word(names, [&](std::string_view name) { set.insert(name); });
+  for_each_part(names, ' ', [&](std::string_view name) { set.insert(name); });
   return set;
 }
 

@@ -7,6 +7,7 @@ import io
 import json
 import pathlib
 import random
+import string
 import struct
 import tarfile
 import warnings
@@ -77,10 +78,62 @@ def words(text: str) -> list[tuple[int, str]]:
     return found
 
 
+def other_text(text: str, chance: random.Random) -> str:
+    """One letter is another, is missing or is there twice."""
+    if not text:
+        return "x"
+    at, letter = chance.randrange(len(text)), chance.choice(string.ascii_lowercase)
+    return text[:at] + chance.choice([letter, "", 2 * text[at]]) + text[at + 1:]
+
+
+def other_value(value: object, chance: random.Random) -> object:
+    """Another value for one of a JSON text, mostly of the same type."""
+    if chance.randrange(8) == 0:
+        return chance.choice([None, True, 0, -1, 1.5, "", "x", [], {}, [value]])
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return chance.choice([value + 1, value - 1, 0, -value, 2 * value, 2**31])
+    return other_text(value, chance) if isinstance(value, str) else None
+
+
+def changed_tree(content: bytes, chance: random.Random) -> bytes:
+    """Something in a JSON text is another value, is missing, is there twice or has another key. The way to it
+    goes through every level by chance, so that a long list or text does not hide what is short."""
+    place = root = json.loads(content)
+    while place:
+        keys = list(place) if isinstance(place, dict) else range(len(place))
+        key = chance.choice(keys)
+        inner = place[key]
+        if isinstance(inner, (dict, list)) and inner and chance.randrange(8):
+            place = inner
+            continue
+        kind = chance.randrange(6)
+        other = chance.choice(keys)
+        if kind == 0:
+            del place[key]
+        elif kind == 1:
+            place[key], place[other] = place[other], place[key]
+        elif kind == 2 and isinstance(place, dict):
+            place[other_text(key, chance)] = place.pop(key)
+        elif kind == 2:
+            place.insert(other, inner)
+        else:
+            place[key] = other_value(inner, chance)
+        break
+    return json.dumps(root).encode()
+
+
 def changed_text(content: bytes, chance: random.Random) -> bytes:
-    """A word for another one of the same text, a number for another number, or as bytes."""
-    kind = chance.randrange(4)
+    """A word for another one of the same text, a number for another number, a change to the tree of a JSON
+    text, or as bytes."""
+    kind = chance.randrange(6)
     text = content.decode("utf-8", "surrogateescape")
+    if kind > 3 and content[:1] in b"{[":
+        try:
+            return changed_tree(content, chance)
+        except ValueError:
+            return changed_bytes(content, chance)
     if kind == 0:
         return changed_number(text, chance).encode("utf-8", "surrogateescape")
     if kind == 1:
@@ -89,7 +142,7 @@ def changed_text(content: bytes, chance: random.Random) -> bytes:
             (at, word), (_, other) = chance.choice(found), chance.choice(found)
             text = text[:at] + other + text[at + len(word):]
         return text.encode("utf-8", "surrogateescape")
-    return changed_bytes(content, chance) if kind == 2 else moved_bytes(content, chance)
+    return moved_bytes(content, chance) if kind == 3 else changed_bytes(content, chance)
 
 
 def changed_content(name: str, content: bytes, chance: random.Random) -> bytes:

@@ -49,27 +49,6 @@ bool is_one_letter_off(std::string_view a, std::string_view b) {
   return letter && a.substr(at + 1) == rest;
 }
 
-/// How many letters were changed, put in or left out, up to three; three where something other than a
-/// letter was. Both are short: names of torch.
-int letters_off(std::string_view a, std::string_view b) {
-  constexpr int kMany = 3;
-  const auto gap = a.size() > b.size() ? a.size() - b.size() : b.size() - a.size();
-  if (gap >= kMany) return kMany;
-  const auto cost = [](char c) { return is_letter(c) ? 1 : kMany; };
-  std::vector<int> row(b.size() + 1, 0);
-  for (std::size_t j = 0; j < b.size(); ++j) row[j + 1] = std::min(kMany, row[j] + cost(b[j]));
-  for (const char from : a) {
-    int diagonal = row[0];
-    row[0] = std::min(kMany, row[0] + cost(from));
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const int changed = from == b[j] ? 0 : std::max(cost(from), cost(b[j]));
-      const int here = std::min({diagonal + changed, row[j + 1] + cost(from), row[j] + cost(b[j])});
-      diagonal = std::exchange(row[j + 1], std::min(kMany, here));
-    }
-  }
-  return row.back();
-}
-
 /// Whether two letters of the name are wrong, or of the module, and the other is as it is allowed.
 bool is_two_letters_off(std::string_view module, std::string_view name, std::string_view allowed) {
   constexpr std::size_t kLongest = 100;
@@ -93,6 +72,25 @@ bool is_read_with_program(std::string_view member) {
 }
 
 }  // namespace
+
+int letters_off(std::string_view a, std::string_view b) {
+  constexpr int kMany = 3;
+  const auto gap = a.size() > b.size() ? a.size() - b.size() : b.size() - a.size();
+  if (gap >= kMany) return kMany;
+  const auto cost = [](char c) { return is_letter(c) ? 1 : kMany; };
+  std::vector<int> row(b.size() + 1, 0);
+  for (std::size_t j = 0; j < b.size(); ++j) row[j + 1] = std::min(kMany, row[j] + cost(b[j]));
+  for (const char from : a) {
+    int diagonal = row[0];
+    row[0] = std::min(kMany, row[0] + cost(from));
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const int changed = from == b[j] ? 0 : std::max(cost(from), cost(b[j]));
+      const int here = std::min({diagonal + changed, row[j + 1] + cost(from), row[j] + cost(b[j])});
+      diagonal = std::exchange(row[j + 1], std::min(kMany, here));
+    }
+  }
+  return row.back();
+}
 
 std::optional<std::string> why_missing(std::string_view module, std::string_view name) {
   if (!is_path(module)) return fmt::format("no module is called `{}`", module);

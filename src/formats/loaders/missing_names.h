@@ -19,6 +19,10 @@ namespace torchvet {
 [[nodiscard]] std::optional<std::string> why_missing_in_script(std::string_view module,
                                                                std::string_view name);
 
+/// How many letters of a short name were changed, put in or left out to make the other, up to three;
+/// three where something other than a letter was.
+[[nodiscard]] int letters_off(std::string_view a, std::string_view b);
+
 /// Why a name of a module cannot be imported; nothing when it may be there.
 using WhyMissing =
     std::function<std::optional<std::string>(std::string_view module, std::string_view name)>;
