@@ -10,7 +10,7 @@ namespace torchvet {
 namespace exported {
 
 enum class Class : std::uint8_t {
-  kUnread,  ///< torch does nothing with it
+  kUnread,  ///< torch does nothing with it, if it is an object then one of scalars
   kNumber,  ///< or a text that stands for none: "Infinity", "-Infinity", "NaN"
   kText, kWhole, kFlag, kDType, kLayout,
   kSymExprHint, kSymExpr, kSymInt, kSymFloat, kSymBool, kDevice, kTensorMeta,

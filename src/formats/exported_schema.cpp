@@ -32,6 +32,14 @@ bool stands_for_a_number(std::string_view text) {
   return text == "Infinity" || text == "-Infinity" || text == "NaN";
 }
 
+bool holds_scalars(Json value) {
+  const auto object = json_object(value);
+  return !object || std::all_of(object->begin(), object->end(), [](const auto& field) {
+    const auto list = json_array(field.value);
+    return !field.value.is_object() && (!list || list->size() == 0);
+  });
+}
+
 bool is_scalar(Class is, Json value) {
   const auto number = json_integer(value);
   switch (is) {
@@ -47,6 +55,8 @@ bool is_scalar(Class is, Json value) {
       return number && *number >= 1 && *number <= kNewestLayout;
     case kNumber:
       return json_number(value) || (value.is_string() && stands_for_a_number(*json_text(value)));
+    case kUnread:
+      return holds_scalars(value);
     default:
       return true;
   }
