@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "formats/dcp_checks.h"
 #include "formats/fault_list.h"
 #include "formats/pickle/arguments.h"
 #include "formats/pickle/machine.h"
@@ -88,7 +89,12 @@ void MetadataReader::read_items(ObjectId storage_data) {
     const auto file = tree_.text(field(info, "relative_path"));
     const auto offset = natural(tree_.integer(field(info, "offset")));
     const auto length = natural(tree_.integer(field(info, "length")));
-    if (!name || !file || !offset || !length || (!whole && !sizes_of(tree_, where, limits_))) {
+    // Writers of other libraries have classes of their own.
+    const std::string kind = tree_.qualified_name(info);
+    const bool known = kind == "torch.distributed.checkpoint.filesystem._StorageInfo" ||
+                       !kind.starts_with("torch.");
+    if (!known || !is(index, "MetadataIndex") || !name || !file || !offset || !length ||
+        (!whole && !sizes_of(tree_, where, limits_))) {
       refuse(index, "an entry of storage_data is not what torch writes: " + tree_.render(index));
       continue;
     }
@@ -101,12 +107,10 @@ void MetadataReader::read_items(ObjectId storage_data) {
 
 bool MetadataReader::read_tensor(ObjectId value, DcpEntry& entry) {
   const ObjectId properties = field(value, "properties");
-  // TensorProperties gives its state as a tuple.
-  const auto* call = tree_.as<Object::Call>(properties);
-  const auto* state = call ? tree_.sequence(call->state) : nullptr;
-  if (state && !state->empty()) {
-    entry.dtype = dtype_of(tree_, (*state)[0]).value_or(DType::kUnknown);
-    if (state->size() > 2) entry.requires_grad = boolean_of(tree_, (*state)[2]).value_or(false);
+  if (are_tensor_properties(tree_, properties)) {
+    const auto& state = *tree_.sequence(tree_.as<Object::Call>(properties)->state);
+    entry.dtype = dtype_of(tree_, state[0]).value_or(DType::kUnknown);
+    entry.requires_grad = boolean_of(tree_, state[2]).value_or(false);
   }
   const auto size = sizes_of(tree_, field(value, "size"), limits_);
   const auto* chunks = tree_.sequence(field(value, "chunks"));
@@ -116,7 +120,7 @@ bool MetadataReader::read_tensor(ObjectId value, DcpEntry& entry) {
   for (const ObjectId chunk : *chunks) {
     const auto offsets = sizes_of(tree_, field(chunk, "offsets"), limits_);
     const auto sizes = sizes_of(tree_, field(chunk, "sizes"), limits_);
-    if (!offsets || !sizes || offsets->size() != size->size() || sizes->size() != size->size()) {
+    if (!is(chunk, "ChunkStorageMetadata") || !offsets || !sizes || offsets->size() != size->size() || sizes->size() != size->size()) {
       return false;
     }
     entry.chunks.add(*offsets, *sizes);
@@ -186,6 +190,7 @@ DcpMetadata MetadataReader::read(ObjectId root) {
   }
   read_items(field(root, "storage_data"));
   index_plan(field(root, "planner_data"));
+  DcpPlan plan;
   for (const auto& [key, value] : *entries) {
     const auto name = tree_.text(key);
     if (!name) {
@@ -195,6 +200,8 @@ DcpMetadata MetadataReader::read(ObjectId root) {
     std::optional<DcpEntry> entry = read_entry(name->substr(0, kMaxKey), value);
     if (!entry) continue;
     entry->path = path_of(entry->name);
+    const auto lost = plan.add(entry->name, entry->path);
+    if (lost && name->size() <= kMaxKey) refuse(key, *lost);
     attach_items(*entry);
     metadata.entries.push_back(std::move(*entry));
   }
@@ -262,6 +269,9 @@ std::optional<DcpMetadata> read_dcp_metadata(ByteView file, Artifact& artifact,
   std::optional<DcpMetadata> metadata;
   if (run) {
     metadata = MetadataReader(artifact, tree, limits).read(program.root);
+    if (const auto bad = bad_dcp_call(tree, program)) {
+      artifact.add_fault("", {ErrorCode::kDcpBadMetadata, tree.at(bad->first).where.offset, bad->second});
+    }
   } else {
     artifact.add_fault("", run.error());
   }

@@ -23,6 +23,7 @@ enum class LoadProblem : std::uint8_t {
   kContainer,    ///< what holds the pickle is not as torch's reader wants it
   kNoArchive,    ///< the loader takes archives alone
   kTar,          ///< the file is a tar, as torch wrote before 0.1.10
+  kOutside,      ///< undecided: it depends on numbers in storages, memory, time, or a device
 };
 
 /// An opcode of a pickle.

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import pathlib
+import pickletools
 import random
 import string
 import struct
@@ -145,11 +146,66 @@ def changed_text(content: bytes, chance: random.Random) -> bytes:
     return moved_bytes(content, chance) if kind == 3 else changed_bytes(content, chance)
 
 
+# ---- pickles ------------------------------------------------------------------------------------
+
+NUMBER_OPCODES = {"BININT": "<i", "BININT1": "<B", "BININT2": "<H"}
+
+
+def opcodes_of(pickle: bytes) -> list[bytes]:
+    """The opcodes of a pickle with their arguments, and what follows them."""
+    places = [at for _, _, at in pickletools.genops(pickle)]
+    stop = places[-1] + 1
+    parts = [pickle[begin:end] for begin, end in zip(places, [*places[1:], stop], strict=True)]
+    return [pickle[:places[0]], *parts, pickle[stop:]]
+
+
+def other_opcode(opcode: bytes, chance: random.Random) -> bytes:
+    """A number for another one, a letter of a text for another, or another opcode without arguments."""
+    name = pickletools.code2op[opcode[:1].decode("latin-1")].name
+    if name in NUMBER_OPCODES:
+        form = NUMBER_OPCODES[name]
+        least, most = (-2**31, 2**31 - 1) if name == "BININT" else (0, 256 ** struct.calcsize(form) - 1)
+        number, = struct.unpack(form, opcode[1:])
+        new = chance.choice([number + 1, number - 1, 0, 1, -number, 2 * number, least, most])
+        return opcode[:1] + struct.pack(form, min(max(new, least), most))
+    if name in ("BINUNICODE", "SHORT_BINUNICODE", "GLOBAL", "BINGET", "BINPUT") and len(opcode) > 1:
+        at = len(opcode) - 1 - chance.randrange(min(len(opcode) - 1, 12))
+        return opcode[:at] + bytes([chance.choice([opcode[at] ^ 1, *b"aexyz01_."])]) + opcode[at + 1:]
+    return chance.choice([b"0", b"1", b"2", b")", b"}", b"]", b"N", b"\x88", b"\x89", b"(", b"t", b"\x85", b"\x86",
+                          b"R", b"b", b"s", b"u", b"a", b"e", b"Q", b"d", b"l", b"\x81"])
+
+
+def changed_pickle(content: bytes, chance: random.Random) -> bytes:
+    """One to three opcodes are others, are missing, are there twice, or stand in another place."""
+    try:
+        parts = opcodes_of(content)
+    except ValueError:  # no pickle that can be taken apart
+        return changed_bytes(content, chance)
+    for _ in range(chance.choice([1, 1, 1, 2, 3])):
+        at, other = chance.randrange(1, len(parts) - 1), chance.randrange(1, len(parts) - 1)
+        kind = chance.randrange(7)
+        if kind == 0:
+            del parts[at]
+        elif kind == 1:
+            parts.insert(at, parts[other])
+        elif kind == 2:
+            parts[at], parts[other] = parts[other], parts[at]
+        elif kind == 3:
+            parts[at] = parts[other]
+        else:
+            parts[at] = other_opcode(parts[at], chance)
+        if len(parts) < 4:
+            break
+    return b"".join(parts)
+
+
 def changed_content(name: str, content: bytes, chance: random.Random) -> bytes:
     if not content:
         return chance.choice([b"\x00", b"}", b"[]"])
     if name.endswith(TEXT_ENDINGS):
         return changed_text(content, chance)
+    if chance.randrange(3) == 0:
+        return changed_pickle(content, chance)
     return moved_bytes(content, chance) if chance.randrange(3) == 0 else changed_bytes(content, chance)
 
 

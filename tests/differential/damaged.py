@@ -139,6 +139,8 @@ def complaint(torchvet: Torchvet, loader: Loader, name: str, copy: pathlib.Path)
         return f"is content; {name} says: {answer['refuses']}", code
     ours = torchvet.tensors_of(copy)
     for path, facts in answer["tensors"].items():
+        if "[<" in path or "[(" in path or " at 0x" in path:  # below a key of no plain type
+            continue
         if not agrees(ours.get(path), facts):
             return f"is content, `{path}` is {ours.get(path)}; {name} reads {facts}", code
     return "", code

@@ -54,10 +54,29 @@ def named(value: object) -> dict:
     return facts_of_records(found.records())
 
 
+class TensorUnpickler(pickle.Unpickler):
+    """Imports what tensors and modules are made of: a damaged file shall not run anything else."""
+
+    def find_class(self, module: str, name: str) -> object:
+        if module.split(".")[0] not in ("torch", "collections"):
+            raise pickle.UnpicklingError(f"{module}.{name} is not wanted here")
+        return super().find_class(module, name)
+
+
+ONLY_TENSORS = types.SimpleNamespace(
+    __name__="only_tensors", Unpickler=TensorUnpickler, load=lambda file, **how: TensorUnpickler(file, **how).load())
+
+
 def load_torch(path: pathlib.Path) -> dict:
+    """As torch does by default; where that refuses what a pickle does, though all its names are allowed, as with
+    weights_only=False, which `check` calls a warning."""
+    import torch
     import torch_tensors
 
-    return facts_of_records(torch_tensors.tensors_of(path, trusted=False))
+    try:
+        return facts_of_records(torch_tensors.tensors_of(path, trusted=False))
+    except pickle.UnpicklingError:
+        return named(torch.load(path, map_location="cpu", weights_only=False, pickle_module=ONLY_TENSORS))
 
 
 def load_script(path: pathlib.Path) -> dict:
@@ -94,22 +113,11 @@ def load_sharded(path: pathlib.Path) -> dict:
     return facts_of(tensors)
 
 
-class TensorUnpickler(pickle.Unpickler):
-    """Imports what tensors and modules are made of: a damaged file shall not run anything else."""
-
-    def find_class(self, module: str, name: str) -> object:
-        if module.split(".")[0] not in ("torch", "collections"):
-            raise pickle.UnpicklingError(f"{module}.{name} is not wanted here")
-        return super().find_class(module, name)
-
-
 def load_tar(path: pathlib.Path) -> dict:
     """What torch wrote before 0.1.10, which weights_only=True does not read."""
     import torch
 
-    only_tensors = types.SimpleNamespace(
-        __name__="only_tensors", Unpickler=TensorUnpickler, load=lambda file, **how: TensorUnpickler(file, **how).load())
-    return named(torch.load(path, map_location="cpu", weights_only=False, pickle_module=only_tensors))
+    return named(torch.load(path, map_location="cpu", weights_only=False, pickle_module=ONLY_TENSORS))
 
 
 def load_compressed(path: pathlib.Path) -> dict:

@@ -180,6 +180,70 @@ TEST_CASE("a dict that a call made cannot be called, and is no key") {
   CHECK_FALSE(has_fault(read_bytes(archive(other + ")R").build()), ErrorCode::kPickleBadTarget));
 }
 
+TEST_CASE("what a dict made by a call cannot do, and what cannot have attributes") {
+  const std::string made = call("collections", "OrderedDict", {});
+  const auto is_bad = [](const std::string& object) {
+    return has_fault(read_bytes(archive(object).build()), ErrorCode::kPickleBadTarget);
+  };
+  CHECK(is_bad(made + num(1) + "a"));    // APPEND
+  CHECK(is_bad(made + num(1) + "b"));    // BUILD
+  CHECK_FALSE(is_bad(made + dict({}) + "b"));
+  CHECK_FALSE(is_bad(made + tuple({none(), dict({})}) + "b"));
+  CHECK(is_bad(str("text") + dict({}) + "b"));
+  CHECK(is_bad(list({}) + made + "b"));
+  CHECK(is_bad(str("text") + tuple({none(), none()}) + "b"));
+  CHECK_FALSE(is_bad(str("text") + none() + "b"));
+  CHECK_FALSE(is_bad(str("text") + tuple({none(), dict({})}) + "b"));
+}
+
+TEST_CASE("the arguments of a call are a tuple, but for the enums of programs") {
+  const auto is_bad = [](const std::string& object) {
+    return has_fault(read_bytes(archive(object).build()), ErrorCode::kPickleBadTarget);
+  };
+  CHECK(is_bad(global("mine", "maker") + list({}) + "R"));
+  CHECK(is_bad(global("mine", "maker") + str("text") + "\x81"));
+  CHECK(is_bad(global("mine", "maker") + call("collections", "OrderedDict", {}) + "R"));
+  CHECK_FALSE(is_bad(global("mine", "maker") + call("mine", "arguments", {}) + "R"));
+  CHECK_FALSE(is_bad(global("__torch__.net", "Mode") + num(1) + "R"));
+}
+
+TEST_CASE("what torch makes of a tensor cannot be called or filled, and its functions are no classes") {
+  const auto faults_of = [](const std::string& object) {
+    return read_bytes(archive(object).add("a/data/0", std::string(16, 'x')).build());
+  };
+  CHECK(has_fault(faults_of(kTensor + ")R"), ErrorCode::kPickleBadTarget));
+  CHECK(has_fault(faults_of(storage("0", 4) + ")R"), ErrorCode::kPickleBadTarget));
+  CHECK(has_fault(faults_of(kTensor + str("key") + num(1) + "s"), ErrorCode::kPickleBadTarget));
+  CHECK(has_fault(faults_of(call("torch", "Size", {tuple({num(1)})}) + ")R"), ErrorCode::kPickleBadTarget));
+  const std::string arguments = tuple({storage("0", 4), num(0), tuple({num(4)}), tuple({num(1)})});
+  CHECK(has_fault(faults_of(global("torch._utils", "_rebuild_tensor") + arguments + "\x81"),
+                  ErrorCode::kPickleBadTarget));
+}
+
+TEST_CASE("hooks are a dict or None, flags are one, and a state is one that tensors take") {
+  const auto is_bad = [](const std::string& hooks, const std::string& more, const std::string& state) {
+    const std::string arguments = "(" + storage("0", 4) + num(0) + tuple({num(4)}) + tuple({num(1)}) + no() +
+                                  hooks + more + "t";
+    const std::string made = global("torch._utils", "_rebuild_tensor_v2") + arguments + "R" + state;
+    return has_fault(read_bytes(archive(made).add("a/data/0", std::string(16, 'x')).build()),
+                     ErrorCode::kTensorBadArguments);
+  };
+  CHECK_FALSE(is_bad(none(), "", ""));
+  CHECK_FALSE(is_bad(dict({}), none(), ""));
+  CHECK(is_bad(str("hooks"), "", ""));
+  CHECK_FALSE(is_bad(none(), dict({str("neg"), yes()}), ""));
+  CHECK(is_bad(none(), num(1), ""));
+  CHECK_FALSE(is_bad(none(), "", tuple({yes(), none(), dict({})}) + "b"));
+  CHECK(is_bad(none(), "", tuple({yes(), none()}) + "b"));
+  CHECK(is_bad(none(), "", dict({str("a"), num(1)}) + "b"));
+}
+
+TEST_CASE("a persistent object that is no storage is a fault") {
+  for (const std::string& id : {str("storage"), num(7), tuple({str("storagX")}), list({})}) {
+    CHECK(has_fault(read_bytes(archive(id + "Q").build()), ErrorCode::kStorageBadReference));
+  }
+}
+
 TEST_CASE("a missing storage leaves a fault and keeps the tensor") {
   const Artifact artifact = read_bytes(archive(dict({str("w"), kTensor})).build());
   CHECK(has_fault(artifact, ErrorCode::kStorageMissing));

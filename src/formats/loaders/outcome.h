@@ -24,8 +24,9 @@ struct LoadOutcome {
     if (!message.empty()) text.append(": ").append(message);
     return {false, std::move(text), problem};
   }
-  [[nodiscard]] static LoadOutcome undecided(std::string why) {
-    return {std::nullopt, std::move(why)};
+  [[nodiscard]] static LoadOutcome undecided(std::string why,
+                                             LoadProblem problem = LoadProblem::kOther) {
+    return {std::nullopt, std::move(why), problem};
   }
 };
 

@@ -203,6 +203,7 @@ std::string remedy_of(const Artifact& artifact, const LoaderPrediction& said,
     case LoadProblem::kOpcode:
     case LoadProblem::kConstruct:
     case LoadProblem::kContainer:
+    case LoadProblem::kOutside:
     case LoadProblem::kOther:
       break;
   }
@@ -268,6 +269,21 @@ constexpr Loader kLoaders[] = {
      [](Question& q) { return load_distributed(q.artifact); }},
 };
 
+/// A file that torch.save wrote and that torch.load may or may not open is not understood, unless what is
+/// wrong with it is told already.
+void add_gap_where_undecided(TorchRelease release, Artifact& artifact) {
+  const bool saved =
+      artifact.format == Format::kTorchZip || artifact.format == Format::kTorchLegacy;
+  const bool known = std::find(kKnownUnpicklers.begin(), kKnownUnpicklers.end(), release) !=
+                     kKnownUnpicklers.end();
+  const LoaderPrediction* said = prediction_of(artifact, kWeightsOnlyLoader);
+  if (!saved || !known || said == nullptr || said->opens || said->problem == LoadProblem::kOutside) {
+    return;
+  }
+  const bool told = !artifact.gaps.empty() || !std::all_of(artifact.faults.begin(), artifact.faults.end(), is_of_layout);
+  if (!told) artifact.add_gap(std::string(kWeightsOnlyLoader), "it is not decided whether it opens: " + said->error);
+}
+
 }  // namespace
 
 void predict_loaders(const Source& source, TorchRelease release,
@@ -302,6 +318,7 @@ void predict_loaders(const Source& source, TorchRelease release,
     if (said.opens == false) said.remedy = remedy_of(artifact, said, release);
   }
   artifact.loaders = std::move(predictions);
+  add_gap_where_undecided(release, artifact);
 }
 
 }  // namespace torchvet

@@ -12,6 +12,7 @@
 #include "formats/loaders/script_load.h"
 #include "formats/loaders/storage_loader.h"
 #include "formats/pickle/opcodes.h"
+#include "model/pickle_reports.h"
 
 namespace torchvet {
 namespace {
@@ -32,7 +33,8 @@ bool is_sound(const Artifact& artifact) {
   constexpr int kNewestProtocol = 5;
   const bool saved =
       artifact.format == Format::kTorchZip || artifact.format == Format::kTorchLegacy;
-  return saved && artifact.faults.empty() && artifact.gaps.empty() &&
+  return saved && artifact.gaps.empty() &&
+         std::all_of(artifact.faults.begin(), artifact.faults.end(), is_of_layout) &&
          std::all_of(artifact.pickles.begin(), artifact.pickles.end(),
                      [](const PickleProgram& p) { return p.protocol <= kNewestProtocol; });
 }
@@ -60,6 +62,7 @@ LoadOutcome load_unrestricted(const Source& source, const Artifact& artifact,
       return LoadOutcome::undecided("files of torch before 0.1.10 are not followed here");
     case LoadProblem::kOpcode:
     case LoadProblem::kConstruct:
+    case LoadProblem::kOutside:
     case LoadProblem::kOther:
       break;
   }

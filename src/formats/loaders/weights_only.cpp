@@ -34,8 +34,8 @@ void RestrictedUnpickler::fail(std::string_view exception, std::string_view mess
   if (!end_) end_ = LoadOutcome::fails(exception, message, problem);
 }
 
-void RestrictedUnpickler::leave(std::string why) {
-  if (!end_) end_ = LoadOutcome::undecided(std::move(why));
+void RestrictedUnpickler::leave(std::string why, LoadProblem problem) {
+  if (!end_) end_ = LoadOutcome::undecided(std::move(why), problem);
 }
 
 bool RestrictedUnpickler::may_read(std::size_t entries) {

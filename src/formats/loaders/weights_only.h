@@ -43,7 +43,7 @@ class RestrictedUnpickler {
   void refuse(std::string_view message) {
     fail("UnpicklingError", message, LoadProblem::kConstruct);
   }
-  void leave(std::string why);
+  void leave(std::string why, LoadProblem problem = LoadProblem::kOther);
   /// To be asked before the contents of a value are gone through for a call.
   bool may_read(std::size_t entries);
 
@@ -101,6 +101,7 @@ class RestrictedUnpickler {
   Loaded rebuild_from_type(Arguments arguments);
   Loaded rebuild_sparse(Arguments arguments);
   Loaded rebuild_compressed(std::string_view layout, const Loaded& data);
+  Loaded rebuild_nested(Arguments arguments);
   Loaded rebuild_meta(Arguments arguments);
   Loaded rebuild_quantized(Arguments arguments);
   [[nodiscard]] bool is_known_quantizer(const Loaded& quantizer,

@@ -64,6 +64,7 @@ Loaded RestrictedUnpickler::call(const AllowedName& name, Arguments arguments) {
   }
   if (last == "_rebuild_from_type_v2") return rebuild_from_type(arguments);
   if (last == "_rebuild_sparse_tensor") return rebuild_sparse(arguments);
+  if (last == "_rebuild_nested_tensor") return rebuild_nested(arguments);
   if (last == "_rebuild_meta_tensor_no_storage") return rebuild_meta(arguments);
   if (last == "_rebuild_qtensor") return rebuild_quantized(arguments);
   struct Signature {
@@ -71,13 +72,15 @@ Loaded RestrictedUnpickler::call(const AllowedName& name, Arguments arguments) {
     std::size_t parameters;
   };
   constexpr Signature kOthers[] = {{"_rebuild_wrapper_subclass", 8},
-                                   {"_rebuild_nested_tensor", 4},
                                    {"_rebuild_device_tensor_from_numpy", 4},
                                    {"_rebuild_device_tensor_from_cpu_tensor", 4}};
+  // They ask what only the place where the file is loaded has: devices, classes.
   for (const auto& [function, parameters] : kOthers) {
-    if (last == function && !fits_signature(function, arguments.size(), parameters, parameters)) {
-      return {};
+    if (last != function) continue;
+    if (fits_signature(function, arguments.size(), parameters, parameters)) {
+      leave(form_of(name.name), LoadProblem::kOutside);
     }
+    return {};
   }
   leave(form_of(name.name));
   return {};
@@ -211,7 +214,9 @@ Loaded RestrictedUnpickler::encode(Arguments arguments, LoadedKind kind) {
       return made;
     }
   }
-  leave(form_of(array ? "bytearray" : "_codecs.encode"));
+  const bool zeros = array && arguments.size() == 1 && values_[arguments[0]].kind == LoadedKind::kInt;
+  leave(form_of(array ? "bytearray" : "_codecs.encode"),
+        zeros ? LoadProblem::kOutside : LoadProblem::kOther);
   return {};
 }
 

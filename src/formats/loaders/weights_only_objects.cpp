@@ -86,7 +86,7 @@ bool RestrictedUnpickler::can_be_key(LoadedId id) {
       leave(std::string(kNotFollowed));
       return false;
     case Hash::kTooMany:
-      leave("a key is a large tuple");
+      leave("a key is a large tuple", LoadProblem::kOutside);
       return false;
   }
   return false;

@@ -67,6 +67,39 @@ std::optional<std::int64_t> elements(const std::vector<std::int64_t>& size) {
   return count;
 }
 
+/// The shapes of the parts of a compressed sparse tensor.
+struct CompressedShape {
+  const std::vector<std::int64_t>& compressed;
+  const std::vector<std::int64_t>& plain;
+  const std::vector<std::int64_t>& numbers;
+  const std::vector<std::int64_t>& size;
+  bool rows = false;    ///< it is the rows that are compressed
+  bool blocks = false;  ///< an element is a block of rows and columns
+};
+
+bool is_consistent(const CompressedShape& shape) {
+  const std::size_t batch = shape.compressed.size() - 1;
+  const std::size_t inner = batch + 1 + (shape.blocks ? 2 : 0);  // where an element begins
+  if (shape.size.size() < batch + 2 || shape.plain.size() != batch + 1 ||
+      shape.numbers.size() != inner + shape.size.size() - batch - 2) {
+    return false;
+  }
+  const auto same = [](const auto& a, std::size_t at, const auto& b, std::size_t from, std::size_t count) {
+    return std::equal(a.begin() + static_cast<std::ptrdiff_t>(at),
+                      a.begin() + static_cast<std::ptrdiff_t>(at + count),
+                      b.begin() + static_cast<std::ptrdiff_t>(from));
+  };
+  const std::size_t side = batch + (shape.rows ? 0 : 1);
+  const std::int64_t block = shape.blocks ? shape.numbers[batch + (shape.rows ? 1 : 2)] : 1;
+  const std::int64_t other = shape.blocks ? shape.numbers[batch + (shape.rows ? 2 : 1)] : 1;
+  const std::int64_t other_size = shape.size[batch + (shape.rows ? 1 : 0)];
+  if (block <= 0 || other <= 0 || shape.size[side] % block != 0 || other_size % other != 0) return false;
+  return same(shape.compressed, 0, shape.size, 0, batch) && same(shape.plain, 0, shape.size, 0, batch) &&
+         same(shape.numbers, 0, shape.size, 0, batch) && shape.numbers[batch] == shape.plain[batch] &&
+         shape.compressed[batch] == shape.size[side] / block + 1 &&
+         same(shape.numbers, inner, shape.size, batch + 2, shape.numbers.size() - inner);
+}
+
 }  // namespace
 
 bool RestrictedUnpickler::are_hooks(LoadedId id) const {
@@ -104,7 +137,7 @@ void RestrictedUnpickler::set_storage(const LoadedStorage& storage, DType dtype,
   if (!bytes) return leave("the strides of a tensor overflow");
   if (*bytes <= storage.bytes) return;
   if (storage.is_meta) return;  // which grows
-  if (storage.can_grow) return leave("a tensor is larger than its storage");
+  if (storage.can_grow) return leave("a tensor is larger than its storage", LoadProblem::kOutside);
   fail("RuntimeError", "Trying to resize storage that is not resizable");
 }
 
@@ -258,30 +291,47 @@ Loaded RestrictedUnpickler::rebuild_sparse(Arguments arguments) {
   return tensor(what.dtype, *size);
 }
 
-/// (compressed indices, plain indices, values, size) of a matrix without batches.
+/// (compressed indices, plain indices, values, size), as `to_sparse_csr` and its like make them: batches
+/// first, then the rows and columns, or the blocks of these, then what each element holds.
 Loaded RestrictedUnpickler::rebuild_compressed(std::string_view layout, const Loaded& data) {
   const auto leave_form = [&]() -> Loaded {
     leave(form_of("torch._utils._rebuild_sparse_tensor"));
     return {};
   };
   constexpr TorchRelease kChecksIndices = {2, 15};
-  const bool rows = layout == "torch.sparse_csr", columns = layout == "torch.sparse_csc";
-  if ((!rows && !columns) || release_ >= kChecksIndices) return leave_form();
+  const bool blocks = layout == "torch.sparse_bsr" || layout == "torch.sparse_bsc";
+  const bool rows = layout == "torch.sparse_csr" || layout == "torch.sparse_bsr";
+  const bool known = blocks || rows || layout == "torch.sparse_csc";
+  if (!known || release_ >= kChecksIndices) return leave_form();
   if (data.kind != LoadedKind::kTuple || data.items.size() != 4) return leave_form();
   std::array<LoadedTensor, 3> parts;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const Loaded& part = values_[data.items[i]];
     if (part.kind != LoadedKind::kTensor) return leave_form();
     parts[i] = tensors_[static_cast<std::size_t>(part.number)];
-    if (parts[i].size.size() != 1 || parts[i].is_meta) return leave_form();
+    if (parts[i].is_meta) return leave_form();
   }
   const auto size = whole_numbers(data.items[3]);
-  if (!size || size->size() != 2 || !elements(*size)) return leave_form();
-  const std::int64_t compressed = (*size)[rows ? 0 : 1];
-  const bool fits = (parts[0].dtype == DType::kInt64 || parts[0].dtype == DType::kInt32) &&
-                    parts[1].dtype == parts[0].dtype && parts[0].size[0] == compressed + 1 &&
-                    parts[1].size == parts[2].size && !is_quantized(parts[2].dtype);
-  return fits ? tensor(parts[2].dtype, *size) : leave_form();
+  const auto& [compressed, plain, numbers] = parts;
+  const bool indices = (compressed.dtype == DType::kInt64 || compressed.dtype == DType::kInt32) &&
+                       plain.dtype == compressed.dtype && !is_quantized(numbers.dtype);
+  if (!size || !elements(*size) || !indices || compressed.size.empty()) return leave_form();
+  const CompressedShape shape = {compressed.size, plain.size, numbers.size, *size, rows, blocks};
+  return is_consistent(shape) ? tensor(numbers.dtype, *size) : leave_form();
+}
+
+/// The numbers in `sizes` and `offsets` must fit the buffer, which is not read here.
+Loaded RestrictedUnpickler::rebuild_nested(Arguments arguments) {
+  if (!fits_signature("_rebuild_nested_tensor", arguments.size(), 4, 4)) return {};
+  const bool tensors = std::all_of(arguments.begin(), arguments.end(), [&](LoadedId id) {
+    return values_[id].kind == LoadedKind::kTensor;
+  });
+  if (tensors) {
+    leave("it depends on the numbers of a nested tensor", LoadProblem::kOutside);
+  } else {
+    leave(form_of("torch._utils._rebuild_nested_tensor"));
+  }
+  return {};
 }
 
 /// (storage, offset, size, stride, quantizer, requires_grad, hooks)

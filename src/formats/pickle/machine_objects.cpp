@@ -197,9 +197,19 @@ bool PickleMachine::is_dict_instance(ObjectId id) const {
   return type != nullptr && is_dict_type(type->module, type->name);
 }
 
+/// A tuple, or what only running the pickle would tell.
+bool PickleMachine::may_be_tuple(ObjectId id) const {
+  if (tree_.as<Object::Call>(id) != nullptr) return !is_dict_instance(id);
+  return tree_.as<Object::Tuple>(id) != nullptr || tree_.as<Object::Persistent>(id) != nullptr;
+}
+
 bool PickleMachine::call(Object::How how, ObjectId callable, ObjectId arguments,
                          ObjectId keywords) {
   if (!is_foreign(callable) || is_dict_instance(callable)) return bad_target("what can be called");
+  // LibTorch, which reads the pickles of programs, makes an enum of a value that is in no tuple.
+  const Object::Global* name = object<Object::Global>(callable);
+  const bool of_program = name != nullptr && name->module.starts_with("__torch__");
+  if (!of_program && !may_be_tuple(arguments)) return bad_target("a tuple of arguments");
   Object::Call made;
   made.how = how;
   made.callable = callable;
@@ -241,18 +251,35 @@ bool PickleMachine::fill_from_arguments(Object::Call& made) {
   return true;
 }
 
+/// A state that asks for nothing: None, or None and no slots; or what only running the pickle would tell.
+bool PickleMachine::is_no_state(ObjectId state) const {
+  if (tree_.as<Object::None>(state) != nullptr) return true;
+  if (tree_.as<Object::Call>(state) != nullptr) return !is_dict_instance(state);
+  const Object::Tuple* pair = tree_.as<Object::Tuple>(state);
+  if (pair == nullptr || pair->items.size() != 2 || tree_.as<Object::None>(pair->items[0]) == nullptr) {
+    return false;
+  }
+  const Object::Dict* slots = tree_.as<Object::Dict>(pair->items[1]);
+  return slots != nullptr ? slots->items.empty() : tree_.as<Object::Call>(pair->items[1]) != nullptr;
+}
+
+/// A state of an object that has no __setstate__: a dict of attributes, and maybe one of slots.
+bool PickleMachine::may_be_attributes(ObjectId state) const {
+  const Object::Tuple* pair = tree_.as<Object::Tuple>(state);
+  if (pair != nullptr) return pair->items.size() == 2;
+  return tree_.as<Object::Dict>(state) != nullptr || is_dict_instance(state) || is_no_state(state);
+}
+
 bool PickleMachine::build() {
   ObjectId state = kNoObject;
   ObjectId target = kNoObject;
   if (!pop(state) || !top(target)) return false;
   Object::Call* instance = object<Object::Call>(target);
   if (instance == nullptr && !is_foreign(target)) {
-    // A plain value has no __dict__ to put attributes into; an empty state asks for nothing.
-    const Object::Dict* attributes = object<Object::Dict>(state);
-    return attributes != nullptr && !attributes->items.empty()
-               ? bad_target("an object with attributes")
-               : true;
+    // A plain value has no __dict__ to put attributes into, not even those of an empty dict.
+    return is_no_state(state) || bad_target("an object with attributes");
   }
+  if (is_dict_instance(target) && !may_be_attributes(state)) return bad_target("a dict of attributes");
   if (instance != nullptr && instance->state == kNoObject) {
     instance->state = state;
     program_.calls.push_back({imported(instance->callable), Object::How::kChange, target, here()});
@@ -286,6 +313,7 @@ bool PickleMachine::append_to(ObjectId target, std::vector<ObjectId> values, boo
   if (Object::Set* set = object<Object::Set>(target); set != nullptr && to_set && !set->frozen) {
     return extend(set->items);
   }
+  if (is_dict_instance(target)) return bad_target(to_set ? "a set" : "a list");
   if (Object::Call* instance = object<Object::Call>(target))
     return extend(instance->boxed_more.made().appended);
   if (Object::Bytes* array = object<Object::Bytes>(target);

@@ -244,6 +244,9 @@ class PickleMachine {
   bool append_to(ObjectId target, std::vector<ObjectId> values, bool to_set);
   [[nodiscard]] bool is_hashable(ObjectId id) const;
   [[nodiscard]] bool is_dict_instance(ObjectId id) const;
+  [[nodiscard]] bool may_be_tuple(ObjectId id) const;
+  [[nodiscard]] bool is_no_state(ObjectId state) const;
+  [[nodiscard]] bool may_be_attributes(ObjectId state) const;
   bool push_tuple(std::vector<ObjectId> items);
   bool keys_are_hashable(const std::vector<std::pair<ObjectId, ObjectId>>& items);
   bool make_dict(std::vector<std::pair<ObjectId, ObjectId>> items);

@@ -59,13 +59,21 @@ std::optional<Tensor> strided(const RebuildContext& context, Arguments arguments
   return tensor;
 }
 
-/// The dict `{'conj': True}`, `{'neg': True}` that some functions take last.
-void read_flags(const RebuildContext& context, Arguments arguments, std::size_t position,
-                Tensor& tensor) {
-  if (position >= arguments.size()) return;
+/// The dict `{'conj': True}`, `{'neg': True}` that some functions take last, or None. False when something
+/// else is there.
+bool read_flags(const RebuildContext& context, Arguments arguments, std::size_t position, Tensor& tensor) {
+  if (position >= arguments.size()) return true;
   const ObjectTree& tree = context.artifact.objects;
-  tensor.conjugate = boolean_of(tree, tree.get(arguments[position], "conj")).value_or(false);
-  tensor.negative = boolean_of(tree, tree.get(arguments[position], "neg")).value_or(false);
+  const ObjectId flags = arguments[position];
+  if (!tree.as<Object::None>(flags) && tree.mapping(flags) == nullptr) return false;
+  tensor.conjugate = boolean_of(tree, tree.get(flags, "conj")).value_or(false);
+  tensor.negative = boolean_of(tree, tree.get(flags, "neg")).value_or(false);
+  return true;
+}
+
+/// Hooks of backward are a dict, an empty one in what torch saves, or None.
+bool are_hooks(const ObjectTree& tree, ObjectId id) {
+  return tree.as<Object::Call>(id) || tree.as<Object::Dict>(id) || tree.as<Object::None>(id);
 }
 
 /// (storage, offset, size, stride)
@@ -80,9 +88,9 @@ std::optional<TensorId> rebuild_v2(const RebuildContext& context, Arguments argu
   std::optional<Tensor> tensor = strided(context, arguments);
   if (!tensor) return std::nullopt;
   const std::optional<bool> gradient = boolean_of(context.artifact.objects, arguments[4]);
-  if (!gradient) return std::nullopt;
+  if (!gradient || !are_hooks(context.artifact.objects, arguments[5])) return std::nullopt;
   tensor->requires_grad = *gradient;
-  read_flags(context, arguments, 6, *tensor);
+  if (!read_flags(context, arguments, 6, *tensor)) return std::nullopt;
   return add(context, std::move(*tensor));
 }
 
@@ -92,10 +100,10 @@ std::optional<TensorId> rebuild_v3(const RebuildContext& context, Arguments argu
   if (!tensor) return std::nullopt;
   const std::optional<bool> gradient = boolean_of(context.artifact.objects, arguments[4]);
   const std::optional<DType> dtype = dtype_of(context.artifact.objects, arguments[6]);
-  if (!gradient || !dtype) return std::nullopt;
+  if (!gradient || !dtype || !are_hooks(context.artifact.objects, arguments[5])) return std::nullopt;
   tensor->requires_grad = *gradient;
   tensor->dtype = *dtype;
-  read_flags(context, arguments, 7, *tensor);
+  if (!read_flags(context, arguments, 7, *tensor)) return std::nullopt;
   return add(context, std::move(*tensor));
 }
 
@@ -103,7 +111,7 @@ std::optional<TensorId> rebuild_v3(const RebuildContext& context, Arguments argu
 std::optional<TensorId> rebuild_parameter(const RebuildContext& context, Arguments arguments) {
   const std::optional<TensorId> id = tensor_of(context, arguments[0]);
   const std::optional<bool> gradient = boolean_of(context.artifact.objects, arguments[1]);
-  if (!id || !gradient) return std::nullopt;
+  if (!id || !gradient || !are_hooks(context.artifact.objects, arguments[2])) return std::nullopt;
   Tensor& tensor = context.artifact.tensors[*id];
   tensor.is_parameter = true;
   tensor.requires_grad = *gradient;
@@ -119,7 +127,7 @@ std::optional<TensorId> rebuild_quantized(const RebuildContext& context, Argumen
   const ObjectTree& tree = context.artifact.objects;
   const std::optional<bool> gradient = boolean_of(tree, arguments[5]);
   const Arguments quantizer = arguments_of(tree, arguments[4]);
-  if (!gradient || quantizer.size() < 3) return std::nullopt;
+  if (!gradient || quantizer.size() < 3 || !are_hooks(tree, arguments[6])) return std::nullopt;
   tensor->requires_grad = *gradient;
   if (tree.as<Object::TensorRef>(quantizer[1])) {
     tensor->parts.emplace_back(".scales", quantizer[1]);
@@ -155,7 +163,9 @@ std::optional<TensorId> rebuild_sparse(const RebuildContext& context, Arguments 
     if (data.size() < values_at + 2 || data.size() > most) return std::nullopt;
     const std::optional<TensorId> values = tensor_of(context, data[values_at]);
     auto shape = sizes_of(tree, data[values_at + 1], context.limits);
-    if (!values || !shape) return std::nullopt;
+    const bool flagged = data.size() <= values_at + 2 || boolean_of(tree, data[values_at + 2]) ||
+                         tree.as<Object::None>(data[values_at + 2]);
+    if (!values || !shape || !flagged) return std::nullopt;
     Tensor tensor;
     tensor.layout = Layout::kSparse;
     tensor.dtype = context.artifact.tensors[*values].dtype;

@@ -44,8 +44,11 @@ class Resolver {
 
  private:
   void resolve_persistent(ObjectId id);
+  void tell_no_storage(ObjectId content, ByteRange where);
+  [[nodiscard]] bool is_no_function(ObjectId id) const;
   void resolve_call(ObjectId id);
   void resolve_rebuild(ObjectId id, const std::string& name);
+  void set_state(TensorId id, ObjectId state, ByteRange where);
   void resolve_variable(ObjectId id, bool parameter);
   void resolve_encoded_bytes(ObjectId id);
   void resolve_numpy_scalar(ObjectId id);
@@ -112,29 +115,53 @@ std::optional<StorageRequest> storage_request(const ObjectTree& tree, ObjectId i
   return request;
 }
 
+void Resolver::tell_no_storage(ObjectId content, ByteRange where) {
+  faults_.add(ErrorCode::kStorageBadReference, where.offset,
+              "a storage is named as " + tree_.render(content) + ", which is not how torch names one");
+}
+
 void Resolver::resolve_persistent(ObjectId id) {
   const ObjectId content = tree_.as<Object::Persistent>(id)->id;
   const std::span<const ObjectId> fields = arguments_of(tree_, content);
-  if (fields.empty() || tree_.text(fields[0]) != "storage") return;  // other kinds stay as they are
   const ByteRange where = tree_.at(id).where;
-  std::optional<StorageRequest> request = storage_request(tree_, content);
-  if (!request) {
-    faults_.add(
-        ErrorCode::kStorageBadReference, where.offset,
-        "a storage is named as " + tree_.render(content) + ", which is not how torch names one");
+  const auto kind = fields.empty() ? std::nullopt : tree_.text(fields[0]);
+  if (kind != "storage") {
+    // Other kinds stay as they are: the stream of before 1.6 has modules, packages have packages, and other
+    // pickles have their own.
+    const bool of_torch = artifact_.format == Format::kTorchZip ||
+                          artifact_.format == Format::kTorchLegacy ||
+                          artifact_.format == Format::kTorchPackage;
+    if (of_torch && kind != "module" && kind != "reduce_package") tell_no_storage(content, where);
     return;
   }
+  std::optional<StorageRequest> request = storage_request(tree_, content);
+  if (!request) return tell_no_storage(content, where);
   if (artifact_.storages.size() >= limits_.tensors) return;
   request->offset = where.offset;
   tree_.at(id).value = Object::StorageRef{resolve_(*request)};
 }
 
+/// What torch's own calls make, which nobody can call.
+bool Resolver::is_no_function(ObjectId id) const {
+  if (tree_.as<Object::TensorRef>(id) || tree_.as<Object::StorageRef>(id)) return true;
+  const Object::Call* made = tree_.as<Object::Call>(id);
+  const std::string name = made ? tree_.qualified_name(made->callable) : std::string();
+  return name == "torch.serialization._get_layout" || name == "torch.device" || name == "torch.Size";
+}
+
 void Resolver::resolve_call(ObjectId id) {
   const Object::Call& call = *tree_.as<Object::Call>(id);
   if (call.how == Object::How::kChange) return;
+  if (is_no_function(call.callable)) {
+    faults_.add(ErrorCode::kPickleBadTarget, tree_.at(id).where.offset,
+                tree_.render(call.callable) + " is called as a function is");
+    return;
+  }
   const std::string name = tree_.qualified_name(call.callable);
   if (name.empty()) return;
-  if (is_rebuild_function(name)) {
+  if (is_rebuild_function(name) && call.how == Object::How::kNewObject) {
+    faults_.add(ErrorCode::kPickleBadTarget, tree_.at(id).where.offset, name + " is no class");
+  } else if (is_rebuild_function(name)) {
     resolve_rebuild(id, name);
   } else if (is_unknown_rebuild_function(name)) {
     if (unknown_functions_.insert(name).second) {
@@ -161,7 +188,13 @@ void Resolver::resolve_rebuild(ObjectId id, const std::string& name) {
     return;
   }
   const ByteRange where = tree_.at(id).where;
-  const ObjectId arguments = tree_.as<Object::Call>(id)->arguments;
+  const Object::Call& call = *tree_.as<Object::Call>(id);
+  if (!call.items().empty() || !call.appended().empty()) {
+    faults_.add(ErrorCode::kPickleBadTarget, where.offset,
+                "elements are put into a tensor that " + name + " makes");
+    return;
+  }
+  const ObjectId arguments = call.arguments;
   const std::optional<TensorId> tensor =
       rebuild_tensor({artifact_, member_, limits_, where}, name, arguments_of(tree_, arguments));
   if (!tensor) {
@@ -169,9 +202,24 @@ void Resolver::resolve_rebuild(ObjectId id, const std::string& name) {
                 name + " is called with arguments it does not take: " + tree_.render(arguments));
     return;
   }
-  const ObjectId state = tree_.as<Object::Call>(id)->state;
-  if (state != kNoObject) artifact_.tensors[*tensor].parts.emplace_back("", state);
+  set_state(*tensor, tree_.as<Object::Call>(id)->state, where);
   tree_.at(id).value = Object::TensorRef{*tensor};
+}
+
+/// `torch.Tensor.__setstate__` takes (requires_grad, volatile, hooks); older forms put another storage under
+/// the tensor.
+void Resolver::set_state(TensorId id, ObjectId state, ByteRange where) {
+  if (state == kNoObject) return;
+  const std::span<const ObjectId> parts = arguments_of(tree_, state);
+  const std::optional<bool> gradient =
+      parts.size() == 3 ? boolean_of(tree_, parts[0]) : std::nullopt;
+  if (!gradient) {
+    faults_.add(ErrorCode::kTensorBadArguments, where.offset,
+                "a tensor gets a state that is not followed here: " + tree_.render(state));
+    return;
+  }
+  artifact_.tensors[id].requires_grad = *gradient;
+  artifact_.tensors[id].parts.emplace_back("", parts[2]);
 }
 
 /// Before 0.4 a parameter was a variable around a tensor: `Parameter(tensor)` with the state
