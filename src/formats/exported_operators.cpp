@@ -64,6 +64,14 @@ bool is_misspelt(std::string_view space, std::string_view rest) {
   });
 }
 
+/// "demo.scale.default": three parts, none of them empty.
+bool is_overload(std::string_view name) {
+  constexpr std::size_t kParts = 3;
+  std::size_t parts = name.ends_with('.') ? kParts : 0;  // of which the last is empty
+  for_each_part(name, '.', [&](std::string_view part) { parts += part.empty() ? kParts + 1 : 1; });
+  return parts == kParts;
+}
+
 /// Why torch finds nothing under a name that is not in the table.
 std::optional<Error> unknown_target(std::string_view target) {
   if (target.starts_with('#')) return std::nullopt;  // of an extension, which brings its own reader
@@ -75,7 +83,7 @@ std::optional<Error> unknown_target(std::string_view target) {
   const std::string_view space = name.substr(0, dot);
   const bool complete =
       std::find(std::begin(kComplete), std::end(kComplete), space) != std::end(kComplete);
-  if (!complete && !is_misspelt(space, name.substr(dot))) return std::nullopt;
+  if (!complete && is_overload(name) && !is_misspelt(space, name.substr(dot))) return std::nullopt;
   return refused(fmt::format("torch 2.13 has no operator `{}`", name));
 }
 

@@ -47,7 +47,8 @@ TEST_CASE("what torch has may be called, with what it asks for") {
 
 TEST_CASE("an operator that torch does not have ends the load") {
   for (const char* name : {"aten.liear.default", "aten.linear.defalt", "aten.linear", "prims.addd.default",
-                           "higher_order.conb", "atn.linear.default", "ate.linear.default"}) {
+                           "higher_order.conb", "atn.linear.default", "ate.linear.default", "demo.scale",
+                           ".aten.linear.default", "demo..default", "demo.scale."}) {
     const Odds odds = call(std::string("torch.ops.") + name, {"input", "weight"});
     CHECK(odds.detail == std::string("torch 2.13 has no operator `") + name + "`");
     CHECK(odds.refused);
