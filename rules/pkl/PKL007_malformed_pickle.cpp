@@ -18,9 +18,9 @@ constexpr std::string_view kDoc = R"md(
 ## What it does
 Reports a pickle that stops at an error: a byte that is no opcode, a stack or memo that lacks what an opcode
 needs, a text that is no number or no UTF-8, a frame that an operand crosses. Also what only torch refuses: a
-storage that is not named as torch names one, a tensor that is built from arguments of the wrong kind, another
-function of torch that refuses what it is called with, a
-legacy stream without its magic number, protocol or list of keys. And a name to import that cannot be there:
+storage that is not named as torch names one, a tensor that is built from arguments of the wrong kind, that is
+called, or that gets elements or a state which tensors do not take, another function of torch that refuses what
+it is called with, a legacy stream without its magic number, protocol or list of keys. And a name to import that cannot be there:
 one that is no identifier of Python, or one that is a letter away from a name of torch; in a package of
 torch.package, one of a module that the package neither has nor lists as one from outside.
 

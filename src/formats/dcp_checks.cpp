@@ -57,6 +57,9 @@ std::optional<std::pair<ObjectId, std::string>> bad_dcp_call(const ObjectTree& t
     if (callee == nullptr) {
       return std::pair(record.object, "it calls " + tree.render(call->callable) + ", which is no class");
     }
+    if (tree.as<Object::Tuple>(call->arguments) == nullptr) {
+      return std::pair(record.object, "it calls " + tree.render(call->callable) + " with no tuple of arguments");
+    }
     if (callee->module == "torch.distributed.checkpoint.metadata" && contains(kDataclasses, callee->name) &&
         call->how == Object::How::kReduce && arguments_of(tree, call->arguments).empty()) {
       return std::pair(record.object, fmt::format("it calls {} without arguments", callee->name));

@@ -164,6 +164,9 @@ TEST_CASE("what .metadata calls is a class, and gets what it needs") {
   CHECK(faults(global(kModule, "TensorStorageMetadata") + ")R") ==
         "it calls TensorStorageMetadata without arguments");
   CHECK(faults(instance("ChunkStorageMetadata", dict({})) + ")\x81").starts_with("it calls torch.distributed"));
+  CHECK(faults(global(kModule, "StorageMeta") + call("torch.serialization", "_get_layout", {str("torch.strided")}) +
+               "\x81")
+            .ends_with("with no tuple of arguments"));
   CHECK(faults(instance("StorageMeta", dict({})) + str("key") + num(1) + "s")
             .starts_with("it puts elements into"));
 }
