@@ -5,8 +5,8 @@
 #include <charconv>
 
 #include "formats/compressed.h"
-#include "formats/dcp_folder.h"
-#include "formats/dcp_safetensors.h"
+#include "formats/dcp/folder.h"
+#include "formats/dcp/safetensors.h"
 #include "formats/tar.h"
 #include "formats/zip.h"
 #include "model/resume.h"

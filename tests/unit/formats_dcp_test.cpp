@@ -1,5 +1,5 @@
 // Checkpoints of torch.distributed.checkpoint: what is kept of the pickle in `.metadata`.
-#include "formats/dcp_checks.h"
+#include "formats/dcp/checks.h"
 #include "formats/read.h"
 #include "unit/catch.h"
 #include "unit/temporary_folder.h"

@@ -1,5 +1,5 @@
 // Values in programs that torch.export.load refuses although the program has the form of its schema.
-#include "formats/exported_checks.h"
+#include "formats/exported/checks.h"
 #include "unit/exported_archive.h"
 
 using namespace torchvet;

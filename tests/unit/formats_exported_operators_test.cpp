@@ -1,7 +1,7 @@
 // Calls of one node, as torch.export.load takes them: what torch has, what a schema asks for.
 #include <string>
 
-#include "formats/exported_operators.h"
+#include "formats/exported/operators.h"
 #include "unit/exported_archive.h"
 
 using namespace torchvet;

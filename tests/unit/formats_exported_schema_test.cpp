@@ -1,5 +1,5 @@
 // JSON texts of which torch.export.load makes no dataclasses.
-#include "formats/exported_schema.h"
+#include "formats/exported/schema.h"
 #include "unit/exported_archive.h"
 
 using namespace torchvet;

@@ -1,6 +1,6 @@
 #include <string>
 
-#include "formats/exported_graph.h"
+#include "formats/exported/graph.h"
 #include "unit/catch.h"
 
 namespace torchvet {

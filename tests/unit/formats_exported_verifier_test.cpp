@@ -1,7 +1,7 @@
 // Programs whose graph and signature name the same inputs and outputs, with one thing changed in each.
 #include <string>
 
-#include "formats/exported_verifier.h"
+#include "formats/exported/verifier.h"
 #include "unit/catch.h"
 
 namespace torchvet {

@@ -8,7 +8,7 @@
 // take a look a pair. Of the corners that do not cancel, the first in lexicographic order tells
 // what is wrong there: up to it both sets agree, so its sign is the difference in coverage at that
 // point.
-#include "formats/dcp_coverage.h"
+#include "formats/dcp/coverage.h"
 
 #include <cstdint>
 #include <map>

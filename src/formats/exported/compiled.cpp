@@ -1,6 +1,6 @@
 // Parts are in a folder for each model, `data/aotinductor/NAME/`; ExecuTorch and MTIA have one folder
 // for all.
-#include "formats/exported_compiled.h"
+#include "formats/exported/compiled.h"
 
 #include <algorithm>
 #include <map>

@@ -3,7 +3,7 @@
 //
 // Source: `_verify_exported_program_signature` and `_verify_exported_program_module_call_graph` of
 // torch/_export/verifier.py, 2.13.
-#include "formats/exported_verifier.h"
+#include "formats/exported/verifier.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "formats/exported_signature.h"
+#include "formats/exported/signature.h"
 
 namespace torchvet {
 namespace {

@@ -2,7 +2,7 @@
 // beside it asks of a JSON text: every field without a default is there; a union is an object with
 // one member, which it knows; lists are lists and dicts are objects. Fields that no class has are
 // passed over, for the sake of newer programs.
-#include "formats/exported_schema.h"
+#include "formats/exported/schema.h"
 
 #include <fmt/format.h>
 
@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "formats/exported_checks.h"
-#include "formats/exported_classes.h"
-#include "formats/exported_graph.h"
+#include "formats/exported/checks.h"
+#include "formats/exported/classes.h"
+#include "formats/exported/graph.h"
 
 namespace torchvet {
 namespace {

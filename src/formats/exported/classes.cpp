@@ -1,4 +1,4 @@
-#include "formats/exported_classes.h"
+#include "formats/exported/classes.h"
 
 #include <cstddef>
 #include <iterator>

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "formats/dcp_metadata.h"
+#include "formats/dcp/metadata.h"
 #include "model/object.h"
 #include "model/pickle_program.h"
 

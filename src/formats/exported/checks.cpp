@@ -1,6 +1,6 @@
 // Source: `deserialize_graph`, `deserialize_tensor_meta` and `deserialize_metadata` of
 // torch/_export/serde/serialize.py, 2.13, and `NodeSource._from_dict` of torch/fx/traceback.py.
-#include "formats/exported_checks.h"
+#include "formats/exported/checks.h"
 
 #include <fmt/format.h>
 
@@ -10,8 +10,8 @@
 
 #include "core/checked.h"
 #include "core/split.h"
-#include "formats/exported_builder.h"
-#include "formats/exported_graph.h"
+#include "formats/exported/builder.h"
+#include "formats/exported/graph.h"
 #include "model/device.h"
 #include "model/dtype.h"
 

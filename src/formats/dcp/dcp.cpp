@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "core/checked.h"
-#include "formats/dcp_coverage.h"
-#include "formats/dcp_folder.h"
-#include "formats/dcp_items.h"
-#include "formats/dcp_metadata.h"
-#include "formats/dcp_pieces.h"
+#include "formats/dcp/coverage.h"
+#include "formats/dcp/folder.h"
+#include "formats/dcp/items.h"
+#include "formats/dcp/metadata.h"
+#include "formats/dcp/pieces.h"
 #include "formats/nested_files.h"
 #include "formats/pickle/torch_objects.h"
 #include "formats/reader.h"

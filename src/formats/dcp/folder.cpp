@@ -1,4 +1,4 @@
-#include "formats/dcp_folder.h"
+#include "formats/dcp/folder.h"
 
 #include <algorithm>
 #include <memory>

@@ -4,7 +4,7 @@
 #include <array>
 #include <charconv>
 
-#include "formats/exported_graph.h"
+#include "formats/exported/graph.h"
 
 namespace torchvet {
 namespace {

@@ -1,6 +1,6 @@
 // Values and arguments of an exported program. Each argument is an object with one key, which says
 // its kind: {"as_tensor": {"name": "x"}}, {"as_ints": [2, 3]}.
-#include "formats/exported_builder.h"
+#include "formats/exported/builder.h"
 
 #include <cmath>
 

@@ -6,7 +6,7 @@
 //
 // Nothing tells how large the whole tensors are: torch takes the furthest end of all parts. So a
 // part that is missing at the end of each tensor is not seen, only one that leaves a hole.
-#include "formats/dcp_safetensors.h"
+#include "formats/dcp/safetensors.h"
 
 #include <algorithm>
 #include <memory>
@@ -15,8 +15,8 @@
 #include <utility>
 
 #include "core/checked.h"
-#include "formats/dcp_coverage.h"
-#include "formats/dcp_pieces.h"
+#include "formats/dcp/coverage.h"
+#include "formats/dcp/pieces.h"
 #include "formats/fault_list.h"
 #include "formats/reader.h"
 #include "formats/safetensors.h"

@@ -1,9 +1,9 @@
-#include "formats/exported_modules.h"
+#include "formats/exported/modules.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "formats/exported_graph.h"
+#include "formats/exported/graph.h"
 
 namespace torchvet {
 namespace {

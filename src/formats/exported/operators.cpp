@@ -4,7 +4,7 @@
 // Source: `deserialize_operator`, `deserialize_node` and `deserialize_inputs` of
 // torch/_export/serde/serialize.py, `Verifier` of torch/_export/verifier.py, 2.13. The table of operators
 // is operators_of_torch.tsv; what it holds says scripts/operator_schemas.
-#include "formats/exported_operators.h"
+#include "formats/exported/operators.h"
 
 #include <fmt/format.h>
 
@@ -13,8 +13,8 @@
 #include <string_view>
 
 #include "core/split.h"
-#include "formats/embedded_tables.h"
-#include "formats/exported_signature.h"
+#include "formats/exported/operator_table.h"
+#include "formats/exported/signature.h"
 #include "formats/loaders/missing_names.h"
 
 namespace torchvet {

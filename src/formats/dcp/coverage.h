@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "formats/dcp_metadata.h"
+#include "formats/dcp/metadata.h"
 
 namespace torchvet {
 

@@ -9,14 +9,14 @@
 // Sub graphs are closed: everything that they read is passed to them. Their placeholders are simply
 // bound to the values passed, so a block reads the values of the graph around it, as in
 // TorchScript, and only what a loop carries from one turn to the next is a parameter of its block.
-#include "formats/exported_graph.h"
+#include "formats/exported/graph.h"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
-#include "formats/exported_builder.h"
-#include "formats/exported_signature.h"
+#include "formats/exported/builder.h"
+#include "formats/exported/signature.h"
 
 namespace torchvet {
 namespace {

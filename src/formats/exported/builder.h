@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "formats/exported_graph.h"
+#include "formats/exported/graph.h"
 #include "json/document.h"
 #include "model/graph.h"
 

@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "formats/dcp_metadata.h"
+#include "formats/dcp/metadata.h"
 #include "io/source.h"
 #include "model/artifact.h"
 

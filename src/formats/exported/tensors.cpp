@@ -1,4 +1,4 @@
-#include "formats/exported_tensors.h"
+#include "formats/exported/tensors.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // Source: torch/distributed/checkpoint/metadata.py, `set_element` of _traverse.py and `flatten_state_dict`
 // of _nested_dict.py beside it, 2.13.
-#include "formats/dcp_checks.h"
+#include "formats/dcp/checks.h"
 
 #include <fmt/format.h>
 

@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <set>
 
-#include "formats/exported_graph.h"
+#include "formats/exported/graph.h"
 #include "formats/fault_list.h"
 #include "formats/nested_files.h"
 #include "formats/zip.h"

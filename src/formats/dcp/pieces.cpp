@@ -1,4 +1,4 @@
-#include "formats/dcp_pieces.h"
+#include "formats/dcp/pieces.h"
 
 #include <utility>
 

@@ -7,7 +7,7 @@
 //
 //   {"inputs_to_parameters": {"arg0_1": "fc.weight"}, "inputs_to_buffers": {},
 //    "user_inputs": ["arg1_1"], "buffers_to_mutate": {"add": "count"}, "user_outputs": [...]}
-#include "formats/exported_signature.h"
+#include "formats/exported/signature.h"
 
 #include <string>
 #include <unordered_map>

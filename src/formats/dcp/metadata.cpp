@@ -8,14 +8,14 @@
 //   _StorageInfo: relative_path, offset, length, transform_descriptors
 //
 // All are instances whose state is a dict of these names.
-#include "formats/dcp_metadata.h"
+#include "formats/dcp/metadata.h"
 
 #include <algorithm>
 #include <map>
 #include <unordered_map>
 #include <utility>
 
-#include "formats/dcp_checks.h"
+#include "formats/dcp/checks.h"
 #include "formats/fault_list.h"
 #include "formats/pickle/arguments.h"
 #include "formats/pickle/machine.h"

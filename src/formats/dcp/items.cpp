@@ -1,4 +1,4 @@
-#include "formats/dcp_items.h"
+#include "formats/dcp/items.h"
 
 #include <algorithm>
 #include <utility>
