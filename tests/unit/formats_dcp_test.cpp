@@ -124,6 +124,11 @@ TEST_CASE("a tensor in .metadata is as torch's classes ask") {
   CHECK(bad_entry(tensor));
   tensor.format = num(0);
   CHECK(bad_entry(tensor));
+  const std::string encoding = global(kModule, "_MEM_FORMAT_ENCODING");
+  tensor.format = call("__builtin__", "getattr", {encoding, str("TORCH_CHANNELS_LAST")});
+  CHECK(faults_of(tensor).empty());
+  tensor.format = call("__builtin__", "getattr", {encoding, str("TORCH_NHWC")});
+  CHECK(bad_entry(tensor));
   tensor = {};
   tensor.more = none();
   CHECK(bad_entry(tensor));

@@ -18,20 +18,29 @@ constexpr std::string_view kDataclasses[] = {"Metadata", "TensorStorageMetadata"
                                              "MetadataIndex"};
 constexpr std::string_view kLayouts[] = {"strided",    "sparse_coo", "sparse_csr", "sparse_csc",
                                          "sparse_bsr", "sparse_bsc", "_mkldnn"};
-constexpr std::int64_t kMemoryFormats = 3;
+constexpr std::string_view kMemoryFormats[] = {"TORCH_CONTIGUOUS_FORMAT", "TORCH_CHANNELS_LAST",
+                                               "TORCH_PRESERVE_FORMAT"};
+constexpr std::string_view kMemoryFormat = "MEM_FORMAT_ENCODING";  // older ones have no underscore
 
 template <std::size_t N>
 bool contains(const std::string_view (&names)[N], std::string_view name) {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
-/// A member of the enum: `_MEM_FORMAT_ENCODING(0)`.
+/// A member of the enum: `_MEM_FORMAT_ENCODING(0)`; Python 3.11.0 to 3.11.3 wrote `getattr(
+/// _MEM_FORMAT_ENCODING, 'TORCH_CONTIGUOUS_FORMAT')`.
 bool is_memory_format(const ObjectTree& tree, ObjectId id) {
   const Object::Call* call = tree.as<Object::Call>(id);
-  if (call == nullptr || !tree.qualified_name(call->callable).ends_with("MEM_FORMAT_ENCODING")) return false;
+  if (call == nullptr) return false;
+  const std::string callee = tree.qualified_name(call->callable);
   const std::span<const ObjectId> arguments = arguments_of(tree, call->arguments);
-  const auto number = arguments.size() == 1 ? tree.integer(arguments[0]) : std::nullopt;
-  return number && *number >= 0 && *number < kMemoryFormats;
+  if (callee.ends_with(kMemoryFormat)) {
+    const auto number = arguments.size() == 1 ? tree.integer(arguments[0]) : std::nullopt;
+    return number && *number >= 0 && *number < static_cast<std::int64_t>(std::size(kMemoryFormats));
+  }
+  return callee == "builtins.getattr" && arguments.size() == 2 &&
+         tree.qualified_name(arguments[0]).ends_with(kMemoryFormat) &&
+         contains(kMemoryFormats, tree.text(arguments[1]).value_or(""));
 }
 
 }  // namespace
