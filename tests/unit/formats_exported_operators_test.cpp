@@ -62,6 +62,12 @@ TEST_CASE("operators of other libraries are not judged") {
   CHECK(call("#an_extension:scale", {"x"}).detail.empty());
 }
 
+TEST_CASE("a name with signs that no name has is not understood") {
+  const Odds odds = call("torch.ops.demo.sc\\\"ale.default", {"x"});
+  CHECK(odds.detail.starts_with("a node calls what is no name: "));
+  CHECK_FALSE(odds.refused);
+}
+
 TEST_CASE("functions of Python are those that the verifier allows") {
   for (const char* name : {"_operator.concat", "math.sin", "torch.osp.aten.linear.default", "batch_norm", ""}) {
     const Odds odds = call(name, {"a"});

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <string>
 #include <string_view>
 
@@ -72,8 +73,19 @@ bool is_overload(std::string_view name) {
   return parts == kParts;
 }
 
+/// Letters, and what stands between the parts of a name.
+bool is_odd(char c) {
+  constexpr std::string_view kBetween = "._#:<>-";
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x80 && std::isalnum(byte) == 0 && kBetween.find(c) == std::string_view::npos;
+}
+
 /// Why torch finds nothing under a name that is not in the table.
 std::optional<Error> unknown_target(std::string_view target) {
+  if (std::any_of(target.begin(), target.end(), is_odd)) {
+    return Error{ErrorCode::kExportedBadProgram, 0,
+                 fmt::format("a node calls what is no name: {}", target.substr(0, 40))};
+  }
   if (target.starts_with('#')) return std::nullopt;  // of an extension, which brings its own reader
   if (!target.starts_with(kOps)) {
     return refused(fmt::format("`{}` is no function that a program may call", target));
