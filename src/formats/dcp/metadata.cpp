@@ -23,7 +23,7 @@
 namespace torchvet {
 namespace {
 
-constexpr std::string_view kModule = "torch.distributed.checkpoint.metadata.";
+constexpr std::string_view kModule = "torch.distributed.checkpoint.metadata";
 constexpr std::size_t kMaxKey = 1024;
 
 /// An item, and the object that tells which chunk it belongs to: kNoObject for what is no tensor.
@@ -48,7 +48,13 @@ class MetadataReader {
     return tree_.get(tree_.attributes(instance), name);
   }
   bool is(ObjectId instance, std::string_view class_name) const {
-    return tree_.qualified_name(instance) == std::string(kModule) + std::string(class_name);
+    const Object::Global* type = class_of(instance);
+    return type != nullptr && type->module == kModule && type->name == class_name;
+  }
+  /// Null where the instance is of no imported class. There may be a million: nothing is copied.
+  const Object::Global* class_of(ObjectId instance) const {
+    const Object::Call* made = tree_.as<Object::Call>(instance);
+    return made == nullptr ? nullptr : tree_.as<Object::Global>(made->callable);
   }
   std::uint32_t file_id(std::string_view name);
   void read_items(ObjectId storage_data);
@@ -90,9 +96,10 @@ void MetadataReader::read_items(ObjectId storage_data) {
     const auto offset = natural(tree_.integer(field(info, "offset")));
     const auto length = natural(tree_.integer(field(info, "length")));
     // Writers of other libraries have classes of their own.
-    const std::string kind = tree_.qualified_name(info);
-    const bool known = kind == "torch.distributed.checkpoint.filesystem._StorageInfo" ||
-                       !kind.starts_with("torch.");
+    const Object::Global* kind = class_of(info);
+    const bool of_torch = kind != nullptr && kind->module == "torch.distributed.checkpoint.filesystem" &&
+                          kind->name == "_StorageInfo";
+    const bool known = of_torch || (kind != nullptr && !kind->module.starts_with("torch."));
     if (!known || !is(index, "MetadataIndex") || !name || !file || !offset || !length ||
         (!whole && !sizes_of(tree_, where, limits_))) {
       refuse(index, "an entry of storage_data is not what torch writes: " + tree_.render(index));
