@@ -68,14 +68,16 @@ ONLY_TENSORS = types.SimpleNamespace(
 
 
 def load_torch(path: pathlib.Path) -> dict:
-    """As torch does by default; where that refuses what a pickle does, though all its names are allowed, as with
+    """As torch does by default; where that refuses what a pickle does, though not its names, as with
     weights_only=False, which `check` calls a warning."""
     import torch
     import torch_tensors
 
     try:
         return facts_of_records(torch_tensors.tensors_of(path, trusted=False))
-    except pickle.UnpicklingError:
+    except pickle.UnpicklingError as problem:
+        if "GLOBAL" in str(problem):
+            raise
         return named(torch.load(path, map_location="cpu", weights_only=False, pickle_module=ONLY_TENSORS))
 
 

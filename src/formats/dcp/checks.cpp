@@ -16,8 +16,6 @@ namespace {
 /// Dataclasses that have fields without defaults: pickle makes them by NEWOBJ, without a call.
 constexpr std::string_view kDataclasses[] = {"Metadata", "TensorStorageMetadata", "ChunkStorageMetadata",
                                              "MetadataIndex"};
-constexpr std::string_view kLayouts[] = {"strided",    "sparse_coo", "sparse_csr", "sparse_csc",
-                                         "sparse_bsr", "sparse_bsc", "_mkldnn"};
 constexpr std::string_view kMemoryFormats[] = {"TORCH_CONTIGUOUS_FORMAT", "TORCH_CHANNELS_LAST",
                                                "TORCH_PRESERVE_FORMAT"};
 constexpr std::string_view kMemoryFormat = "MEM_FORMAT_ENCODING";  // older ones have no underscore
@@ -49,7 +47,7 @@ bool are_tensor_properties(const ObjectTree& tree, ObjectId id) {
   const Object::Call* call = tree.as<Object::Call>(id);
   if (call == nullptr || !tree.qualified_name(call->callable).ends_with(".TensorProperties")) return false;
   const std::span<const ObjectId> state = arguments_of(tree, call->state);
-  return state.size() == 5 && dtype_of(tree, state[0]) && contains(kLayouts, layout_of(tree, state[1])) &&
+  return state.size() == 5 && dtype_of(tree, state[0]) && is_layout_name(layout_of(tree, state[1])) &&
          boolean_of(tree, state[2]) && is_memory_format(tree, state[3]) && boolean_of(tree, state[4]);
 }
 

@@ -127,7 +127,8 @@ bool MetadataReader::read_tensor(ObjectId value, DcpEntry& entry) {
   for (const ObjectId chunk : *chunks) {
     const auto offsets = sizes_of(tree_, field(chunk, "offsets"), limits_);
     const auto sizes = sizes_of(tree_, field(chunk, "sizes"), limits_);
-    if (!is(chunk, "ChunkStorageMetadata") || !offsets || !sizes || offsets->size() != size->size() || sizes->size() != size->size()) {
+    if (!is(chunk, "ChunkStorageMetadata") || !offsets || !sizes ||
+        offsets->size() != size->size() || sizes->size() != size->size()) {
       return false;
     }
     entry.chunks.add(*offsets, *sizes);

@@ -94,7 +94,8 @@ constexpr Field kPayloadFields[] = {
 constexpr Field kPayloadsFields[] = {{"config", kPayload, kDict}};
 
 constexpr Row kRows[] = {
-    {kUnread, "table of numbers", false, {}}, {kNumber, "number", false, {}}, {kText, "text", false, {}}, {kWhole, "whole number", false, {}},
+    {kUnread, "table of numbers", false, {}}, {kNumber, "number", false, {}},
+    {kText, "text", false, {}}, {kWhole, "whole number", false, {}},
     {kFlag, "truth value", false, {}}, {kDType, "element type of torch", false, {}},
     {kLayout, "layout of torch", false, {}},
     {kSymExprHint, "SymExprHint", true, kSymExprHintFields},

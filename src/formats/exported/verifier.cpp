@@ -111,7 +111,7 @@ void collect_names(Json value, Names& names) {
 }
 
 /// Modules that are called name the values that they get and give.
-std::optional<Error> calls_at_odds(Json graph_module, Json graph) {
+std::optional<Error> modules_at_odds(Json graph_module, Json graph) {
   const auto modules = json_array(json_field(graph_module, "module_call_graph"));
   const auto nodes = json_array(json_field(graph, "nodes"));
   const auto inputs = json_field(graph, "inputs");
@@ -153,7 +153,7 @@ std::optional<Error> signature_at_odds(Json graph_module) {
   if (!inputs || !outputs || !input_specs || !output_specs) return std::nullopt;
   if (auto odds = inputs_at_odds(items_of(*inputs), items_of(*input_specs))) return odds;
   if (auto odds = outputs_at_odds(items_of(*outputs), items_of(*output_specs))) return odds;
-  return calls_at_odds(graph_module, *graph);
+  return modules_at_odds(graph_module, *graph);
 }
 
 }  // namespace torchvet

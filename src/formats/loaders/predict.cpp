@@ -280,8 +280,11 @@ void add_gap_where_undecided(TorchRelease release, Artifact& artifact) {
   if (!saved || !known || said == nullptr || said->opens || said->problem == LoadProblem::kOutside) {
     return;
   }
-  const bool told = !artifact.gaps.empty() || !std::all_of(artifact.faults.begin(), artifact.faults.end(), is_of_layout);
-  if (!told) artifact.add_gap(std::string(kWeightsOnlyLoader), "it is not decided whether it opens: " + said->error);
+  const bool told = !artifact.gaps.empty() ||
+                    !std::all_of(artifact.faults.begin(), artifact.faults.end(), is_of_layout);
+  if (told) return;
+  artifact.add_gap(std::string(kWeightsOnlyLoader),
+                   "it is not decided whether it opens: " + said->error);
 }
 
 }  // namespace

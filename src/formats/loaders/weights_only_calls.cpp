@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "formats/loaders/weights_only.h"
+#include "formats/pickle/arguments.h"
 
 namespace torchvet {
 namespace {
@@ -273,16 +274,14 @@ Loaded RestrictedUnpickler::make_device(Arguments arguments) {
 }
 
 Loaded RestrictedUnpickler::layout(Arguments arguments) {
-  constexpr std::array<std::string_view, 8> kLayouts = {
-      "torch.strided",    "torch.sparse_coo", "torch.sparse_csr", "torch.sparse_csc",
-      "torch.sparse_bsr", "torch.sparse_bsc", "torch.jagged",     "torch._mkldnn"};
+  constexpr std::string_view kTorch = "torch.";
   if (!fits_signature("_get_layout", arguments.size(), 1, 1)) return {};
   const Loaded& name = values_[arguments[0]];
   if (name.kind != LoadedKind::kText) {
     leave(form_of("torch.serialization._get_layout"));
     return {};
   }
-  if (std::find(kLayouts.begin(), kLayouts.end(), name.text) == kLayouts.end()) {
+  if (!name.text.starts_with(kTorch) || !is_layout_name(name.text.substr(kTorch.size()))) {
     fail("KeyError", "");
     return {};
   }

@@ -1,5 +1,7 @@
 #include "formats/pickle/arguments.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string_view>
 
 namespace torchvet {
@@ -55,6 +57,12 @@ std::optional<std::string> device_of(const ObjectTree& tree, ObjectId id) {
 std::optional<bool> boolean_of(const ObjectTree& tree, ObjectId id) {
   const bool* value = tree.as<bool>(id);
   return value ? std::optional<bool>(*value) : std::nullopt;
+}
+
+bool is_layout_name(std::string_view name) {
+  constexpr std::string_view kNames[] = {"strided",    "sparse_coo", "sparse_csr", "sparse_csc",
+                                         "sparse_bsr", "sparse_bsc", "jagged",     "_mkldnn"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
 std::string layout_of(const ObjectTree& tree, ObjectId id) {

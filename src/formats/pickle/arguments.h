@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/limits.h"
@@ -27,5 +28,7 @@ namespace torchvet {
 [[nodiscard]] std::optional<bool> boolean_of(const ObjectTree& tree, ObjectId id);
 /// "sparse_coo" from `torch.serialization._get_layout('torch.sparse_coo')` or `torch.sparse_coo`.
 [[nodiscard]] std::string layout_of(const ObjectTree& tree, ObjectId id);
+/// Whether torch 2.13 has a layout of this name, as `layout_of` gives it.
+[[nodiscard]] bool is_layout_name(std::string_view name);
 
 }  // namespace torchvet
